@@ -11,6 +11,7 @@
 pub mod api;
 pub mod client;
 pub mod gossip;
+pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod protocol;
