@@ -8,8 +8,11 @@
 //! `protocol` and never each other; `node` imports those; `api` sees `node`'s handle and protocol ids;
 //! `server` wires. `runtime` and `metrics` are leaves anyone in the shell may use.
 
+pub mod api;
+pub mod client;
 pub mod config;
 pub mod gossip;
+pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod protocol;
