@@ -7,3 +7,12 @@
 
 pub mod key_text;
 pub mod types;
+
+use http::header::HeaderName;
+
+/// The durability receipt of a write: `replicas=3/3; zones=3`.
+pub const KV_ACKS: HeaderName = HeaderName::from_static("kv-acks");
+/// The ring epoch that an operation ran under.
+pub const KV_EPOCH: HeaderName = HeaderName::from_static("kv-epoch");
+/// Set on answers that promise less than a quorum does: `one`.
+pub const KV_CONSISTENCY: HeaderName = HeaderName::from_static("kv-consistency");
