@@ -11,7 +11,9 @@
 pub mod api;
 pub mod certificates;
 pub mod client;
+pub mod config;
 pub mod gossip;
+pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod protocol;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::peer::OperationFailure;
+pub use crate::peer::{FailureKind, OperationFailure};
 use crate::protocol::id::{EpochNumber, NodeName, PartitionId, ZoneName};
 use crate::protocol::key::Key;
 use crate::protocol::quorum::Consistency;
@@ -46,7 +46,7 @@ pub struct Wrote {
     /// Whether the key held a live value before.
     pub replaced: bool,
     /// Replicas that had it durable when the answer was made.
-    pub replicas_acked: usize,
+    pub acked: Vec<NodeName>,
     /// Replicas the key has.
     pub replicas_total: usize,
     /// Distinct zones among those that acknowledged.
