@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use kvnode::client;
 
 use crate::exit_code::Exit;
+use crate::provider::local::{bootstrap, launch, observe, secrets, state};
 
 /// A failed command.
 #[derive(Debug)]
@@ -54,6 +55,15 @@ impl CommandError {
             next = error.source();
         }
         self
+    }
+
+    /// Adds the chain of causes below an error whose own text is the message.
+    #[must_use]
+    fn because_of_source(self, error: &dyn StdError) -> Self {
+        match error.source() {
+            Some(source) => self.because(source),
+            None => self,
+        }
     }
 
     /// Adds a next step.
@@ -121,6 +131,82 @@ impl From<client::Error> for CommandError {
         match &problem.hint {
             Some(hint) => command.hint(hint.clone()),
             None => command,
+        }
+    }
+}
+
+impl From<state::Error> for CommandError {
+    fn from(error: state::Error) -> Self {
+        let (exit, hint) = match &error {
+            state::Error::Open { path, wanted, .. } => {
+                (Exit::Refused, format!("nothing was changed; close it: chmod {wanted:03o} {}", path.display()))
+            }
+            state::Error::OtherOwner { .. } => {
+                (Exit::Refused, "nothing was changed; another folder: kvctl --state-dir DIR".to_owned())
+            }
+            state::Error::HalfWritten { .. } => {
+                (Exit::Refused, "nothing was changed; move it away, or use another folder: kvctl --state-dir DIR".to_owned())
+            }
+            state::Error::Busy { .. } => (Exit::Error, "nothing was changed; wait for it to end".to_owned()),
+            state::Error::Io { .. } | state::Error::Write(_) => {
+                (Exit::Error, "another folder: kvctl --state-dir DIR".to_owned())
+            }
+        };
+        Self::new(exit, error.to_string()).because_of_source(&error).hint(hint)
+    }
+}
+
+impl From<secrets::Error> for CommandError {
+    fn from(error: secrets::Error) -> Self {
+        match error {
+            secrets::Error::State(error) => error.into(),
+            secrets::Error::Lost { .. } => Self::new(Exit::Credentials, error.to_string())
+                .hint("nothing was changed; put it back from a copy, or give the data up: kvctl cluster down --delete-data"),
+            other => Self::failed(other.to_string()).because_of_source(&other),
+        }
+    }
+}
+
+impl From<launch::Error> for CommandError {
+    fn from(error: launch::Error) -> Self {
+        let hint = match &error {
+            launch::Error::State(_) => None,
+            launch::Error::NoProgram { .. } => Some("nothing was changed; name it: kvctl cluster up --kvnode PATH"),
+            launch::Error::Spawn { .. } | launch::Error::Ended { .. } => Some("once it is mended: kvctl cluster up"),
+            launch::Error::Hangs { .. } => Some("end it without grace: kvctl cluster down --grace 0s"),
+            launch::Error::Signal { .. } => Some("is it another user's?"),
+        };
+        let exit = match &error {
+            launch::Error::Hangs { .. } => Exit::TimedOut,
+            launch::Error::Ended { .. } => Exit::Partial,
+            _ => Exit::Error,
+        };
+        match (error, hint) {
+            (launch::Error::State(error), _) => error.into(),
+            (error, None) => Self::new(exit, error.to_string()).because_of_source(&error),
+            (error, Some(hint)) => Self::new(exit, error.to_string()).because_of_source(&error).hint(hint),
+        }
+    }
+}
+
+impl From<bootstrap::Error> for CommandError {
+    fn from(error: bootstrap::Error) -> Self {
+        match error {
+            bootstrap::Error::Launch(error) => error.into(),
+            bootstrap::Error::TimedOut { .. } => Self::new(Exit::TimedOut, error.to_string())
+                .hint("what was started goes on; look: kvctl logs; go on: kvctl cluster up"),
+            bootstrap::Error::NotFormed { .. } | bootstrap::Error::WrongRead { .. } => {
+                Self::failed(error.to_string()).because_of_source(&error).hint("look: kvctl cluster status, kvctl logs")
+            }
+        }
+    }
+}
+
+impl From<observe::ClientsError> for CommandError {
+    fn from(error: observe::ClientsError) -> Self {
+        match error {
+            observe::ClientsError::State(error) => error.into(),
+            observe::ClientsError::Build(error) => error.into(),
         }
     }
 }

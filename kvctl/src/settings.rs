@@ -12,6 +12,8 @@ use crate::error::CommandError;
 pub struct Settings {
     /// Folder of all clusters' state and of the contexts.
     pub state_dir: PathBuf,
+    /// That folder, if it was named by an option: advice repeats it.
+    pub state_dir_option: Option<PathBuf>,
     /// The context asked for; none means the current one.
     pub context: Option<String>,
     /// Form of the answer on standard output.
@@ -96,6 +98,7 @@ impl Settings {
         Ok(Self {
             // Daemons outlive this process and its working folder.
             state_dir: std::path::absolute(&state_dir).unwrap_or(state_dir),
+            state_dir_option: global.state_dir.clone(),
             context: global.context.clone().or_else(|| environment.context.clone()),
             output: global.output,
             yes: global.yes,
