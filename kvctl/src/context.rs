@@ -84,7 +84,9 @@ impl Contexts {
             None if self.contexts.is_empty() => {
                 Err(CommandError::usage(format!("there is no context {name}")).hint("make one: kvctl cluster up"))
             }
-            None => Err(CommandError::usage(format!("there is no context {name}")).hint(format!("there are: {}", known()))),
+            None => {
+                Err(CommandError::usage(format!("there is no context {name}")).hint(format!("there are: {}", known())))
+            }
         }
     }
 

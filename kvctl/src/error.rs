@@ -110,7 +110,8 @@ impl From<client::BuildError> for CommandError {
 impl From<client::Error> for CommandError {
     fn from(error: client::Error) -> Self {
         let Some(problem) = error.problem() else {
-            let exit = if error.outcome() == kvnode::api::types::Outcome::Unknown { Exit::Undetermined } else { Exit::Error };
+            let exit =
+                if error.outcome() == kvnode::api::types::Outcome::Unknown { Exit::Undetermined } else { Exit::Error };
             let hint = match exit {
                 Exit::Undetermined => "it may or may not have been carried out; read before you repeat it",
                 _ => "nothing was changed; see: kvctl cluster status",
@@ -125,7 +126,9 @@ impl From<client::Error> for CommandError {
         };
         let outcome = match problem.outcome {
             kvnode::api::types::Outcome::NotApplied => "it was not carried out",
-            kvnode::api::types::Outcome::Unknown => "it may or may not have been carried out; read before you repeat it",
+            kvnode::api::types::Outcome::Unknown => {
+                "it may or may not have been carried out; read before you repeat it"
+            }
         };
         let command = Self::new(exit, error.to_string()).hint(outcome);
         match &problem.hint {
@@ -144,9 +147,10 @@ impl From<state::Error> for CommandError {
             state::Error::OtherOwner { .. } => {
                 (Exit::Refused, "nothing was changed; another folder: kvctl --state-dir DIR".to_owned())
             }
-            state::Error::HalfWritten { .. } => {
-                (Exit::Refused, "nothing was changed; move it away, or use another folder: kvctl --state-dir DIR".to_owned())
-            }
+            state::Error::HalfWritten { .. } => (
+                Exit::Refused,
+                "nothing was changed; move it away, or use another folder: kvctl --state-dir DIR".to_owned(),
+            ),
             state::Error::Busy { .. } => (Exit::Error, "nothing was changed; wait for it to end".to_owned()),
             state::Error::Io { .. } | state::Error::Write(_) => {
                 (Exit::Error, "another folder: kvctl --state-dir DIR".to_owned())
@@ -160,8 +164,9 @@ impl From<secrets::Error> for CommandError {
     fn from(error: secrets::Error) -> Self {
         match error {
             secrets::Error::State(error) => error.into(),
-            secrets::Error::Lost { .. } => Self::new(Exit::Credentials, error.to_string())
-                .hint("nothing was changed; put it back from a copy, or give the data up: kvctl cluster down --delete-data"),
+            secrets::Error::Lost { .. } => Self::new(Exit::Credentials, error.to_string()).hint(
+                "nothing was changed; put it back from a copy, or give the data up: kvctl cluster down --delete-data",
+            ),
             other => Self::failed(other.to_string()).because_of_source(&other),
         }
     }

@@ -79,7 +79,8 @@ impl Session {
     pub fn cluster_name(&self, named: Option<&str>) -> Result<ClusterName, CommandError> {
         let contexts = Contexts::load(&self.settings.state_dir)?;
         let chosen = self.settings.context.clone().or_else(|| contexts.current.clone());
-        let of_context = chosen.map(|name| contexts.contexts.get(&name).map_or(name, |context| context.cluster.clone()));
+        let of_context =
+            chosen.map(|name| contexts.contexts.get(&name).map_or(name, |context| context.cluster.clone()));
         let name = named.map(str::to_owned).or(of_context).unwrap_or_else(|| DEFAULT_CLUSTER.to_owned());
         name.parse().map_err(|error| CommandError::usage(format!("{name:?} is no cluster")).because(&error))
     }

@@ -134,7 +134,11 @@ mod tests {
         check(None, home.clone(), Some("/home/me/.local/share/kvctl"));
         let xdg = Environment { data_home: Some("/data".into()), ..home };
         check(None, xdg.clone(), Some("/data/kvctl"));
-        check(None, Environment { data_home: Some("relative".into()), ..xdg.clone() }, Some("/home/me/.local/share/kvctl"));
+        check(
+            None,
+            Environment { data_home: Some("relative".into()), ..xdg.clone() },
+            Some("/home/me/.local/share/kvctl"),
+        );
         let named = Environment { state_dir: Some("/state".into()), ..xdg };
         check(None, named.clone(), Some("/state"));
         check(Some("/flag"), named, Some("/flag"));

@@ -153,7 +153,9 @@ pub fn render(runs: &[Run]) -> String {
             rows.extend(latencies.as_ref().map(|latencies| row(run, operation, latencies)));
         }
         if run.operations == 0 {
-            rows.push(std::array::from_fn(|column| if column == 0 { run.connections.to_string() } else { "-".to_owned() }));
+            rows.push(std::array::from_fn(
+                |column| if column == 0 { run.connections.to_string() } else { "-".to_owned() },
+            ));
         }
     }
     let headings =

@@ -87,7 +87,10 @@ pub async fn run(session: &Session, bench: &Bench) -> Result<Exit, CommandError>
     let (_, context) = session.context()?;
     let seed = bench.seed.unwrap_or_else(|| rand::rngs::OsRng.try_next_u64().unwrap_or(0));
     if bench.dry_run {
-        let text = format!("would write {} keys under {} and run {:?} connections", bench.keys, bench.prefix, bench.connections);
+        let text = format!(
+            "would write {} keys under {} and run {:?} connections",
+            bench.keys, bench.prefix, bench.connections
+        );
         session.ui.line(text)?;
         return Ok(Exit::Ok);
     }
@@ -100,7 +103,8 @@ pub async fn run(session: &Session, bench: &Bench) -> Result<Exit, CommandError>
         let task = session.ui.progress().task(format!("{} keys of {} bytes", bench.keys, bench.value_size));
         let begun = clock::monotonic_now();
         load::fill(&targets, &plan).await.map_err(|failure| {
-            CommandError::failed(format!("the keys could not be written: {}", failure.name())).hint("kvctl cluster status")
+            CommandError::failed(format!("the keys could not be written: {}", failure.name()))
+                .hint("kvctl cluster status")
         })?;
         task.done(&format!("written in {:.1} s", clock::monotonic_now().duration_since(begun).as_secs_f64()));
     }

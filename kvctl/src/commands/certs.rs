@@ -70,8 +70,10 @@ pub fn run(session: &Session, command: &Command) -> Result<Exit, CommandError> {
 #[must_use]
 pub fn rows(folder: &Folder, topology: &Topology) -> Vec<Row> {
     let authority = ("the authority".to_owned(), secrets::ca_file(folder));
-    let nodes =
-        topology.nodes().iter().map(|node| (node.name.to_string(), secrets::node_files(folder, &node.name).certificate));
+    let nodes = topology
+        .nodes()
+        .iter()
+        .map(|node| (node.name.to_string(), secrets::node_files(folder, &node.name).certificate));
     std::iter::once(authority)
         .chain(nodes)
         .map(|(of, path)| {
@@ -130,7 +132,9 @@ fn renew(session: &Session, folder: &Folder, topology: &Topology, renew: &Renew)
     }
     if !renew.dry_run {
         let cluster = folder.cluster();
-        session.ui.note(format!("nodes follow from their next start on: kvctl cluster down {cluster}; kvctl cluster up {cluster}"));
+        session.ui.note(format!(
+            "nodes follow from their next start on: kvctl cluster down {cluster}; kvctl cluster up {cluster}"
+        ));
     }
     Ok(Exit::Ok)
 }

@@ -86,8 +86,12 @@ fn kernel() -> Check {
 fn open_files() -> Check {
     match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok((soft, _)) if soft >= OPEN_FILES => Check::new("open files", Grade::Ok, format!("up to {soft}")),
-        Ok((soft, hard)) => Check::new("open files", Grade::Warning, format!("up to {soft} (at most {hard}); full load needs {OPEN_FILES}"))
-            .fix(format!("ulimit -n {}", hard.clamp(soft, OPEN_FILES))),
+        Ok((soft, hard)) => Check::new(
+            "open files",
+            Grade::Warning,
+            format!("up to {soft} (at most {hard}); full load needs {OPEN_FILES}"),
+        )
+        .fix(format!("ulimit -n {}", hard.clamp(soft, OPEN_FILES))),
         Err(error) => Check::new("open files", Grade::Unknown, error.to_string()),
     }
 }
@@ -130,7 +134,8 @@ fn disk(state: &Path) -> Check {
 fn time() -> Check {
     let now = clock::wall_micros() / 1_000_000;
     if now < EARLIEST {
-        return Check::new("clock", Grade::Fail, "is set before 2026").fix("set the clock: certificates would not hold");
+        return Check::new("clock", Grade::Fail, "is set before 2026")
+            .fix("set the clock: certificates would not hold");
     }
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Check::new("clock", Grade::Ok, "is synchronised");
@@ -142,7 +147,9 @@ fn time() -> Check {
 fn daemon(session: &Session) -> Check {
     let program = match launch::find_program(None, &session.settings.search_path) {
         Ok(program) => program,
-        Err(error) => return Check::new("daemon", Grade::Fail, error.to_string()).fix("build it: cargo build --release"),
+        Err(error) => {
+            return Check::new("daemon", Grade::Fail, error.to_string()).fix("build it: cargo build --release");
+        }
     };
     let version = Program::new(&program).arg("--version").output();
     let text = version.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -150,8 +157,12 @@ fn daemon(session: &Session) -> Check {
         Ok(text) if text == format!("kvnode {}", env!("CARGO_PKG_VERSION")) => {
             Check::new("daemon", Grade::Ok, format!("{text} at {}", program.display()))
         }
-        Ok(text) => Check::new("daemon", Grade::Warning, format!("{} says {text:?}, this is kvctl {}", program.display(), env!("CARGO_PKG_VERSION")))
-            .fix("build both of one release"),
+        Ok(text) => Check::new(
+            "daemon",
+            Grade::Warning,
+            format!("{} says {text:?}, this is kvctl {}", program.display(), env!("CARGO_PKG_VERSION")),
+        )
+        .fix("build both of one release"),
         Err(error) => Check::new("daemon", Grade::Fail, format!("{}: {error}", program.display())),
     }
 }
@@ -217,7 +228,9 @@ fn show(session: &Session, checks: &[Check]) -> Result<Exit, CommandError> {
             _ => ("TROUBLE", Tone::Bad),
         };
         let total = checks.len();
-        session.ui.line(format!("{}  {total} checks: {wrong} wrong, {doubtful} doubtful", session.ui.paint(tone, word)))?;
+        session
+            .ui
+            .line(format!("{}  {total} checks: {wrong} wrong, {doubtful} doubtful", session.ui.paint(tone, word)))?;
         let width = checks.iter().map(|check| check.check.len()).max().unwrap_or(0);
         for check in checks {
             let mark = match check.grade {

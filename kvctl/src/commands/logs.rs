@@ -169,7 +169,10 @@ mod tests {
             let mut file = File::options().create(true).append(true).open(path(name)).expect("opened");
             file.write_all(text.as_bytes()).expect("written");
         };
-        write("a1", "{\"timestamp\":\"2026-01-01T00:00:02Z\",\"level\":\"INFO\",\"fields\":{\"message\":\"two\",\"n\":2}}\npanic\n{\"time");
+        write(
+            "a1",
+            "{\"timestamp\":\"2026-01-01T00:00:02Z\",\"level\":\"INFO\",\"fields\":{\"message\":\"two\",\"n\":2}}\npanic\n{\"time",
+        );
         write("b1", "{\"timestamp\":\"2026-01-01T00:00:01Z\",\"level\":\"WARN\",\"fields\":{\"message\":\"one\"}}\n");
         let name = |text: &str| text.parse::<NodeName>().expect("a name");
         let mut sources = [Source::new(&name("a1"), path("a1")), Source::new(&name("b1"), path("b1"))];

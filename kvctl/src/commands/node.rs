@@ -42,7 +42,9 @@ pub async fn run(session: &Session, command: &Command) -> Result<Exit, CommandEr
                     [node.zone, node.name, state, yes(node.in_ring), epoch, hints, node.api, node.version, node.id]
                 })
                 .collect();
-            session.ui.line(table(["zone", "node", "state", "in ring", "epoch", "hints", "api", "version", "id"], &rows))?;
+            session
+                .ui
+                .line(table(["zone", "node", "state", "in ring", "epoch", "hints", "api", "version", "id"], &rows))?;
         }
     }
     Ok(Exit::Ok)

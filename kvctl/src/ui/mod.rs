@@ -102,7 +102,9 @@ impl Ui {
         }
         let refused = |message: String| CommandError::new(Exit::Refused, message).hint("nothing was changed");
         if !self.interactive {
-            return Err(refused(format!("{what} needs a confirmation and there is no terminal")).hint("to consent: --yes"));
+            return Err(
+                refused(format!("{what} needs a confirmation and there is no terminal")).hint("to consent: --yes")
+            );
         }
         say(&format!("{what}. To go on, type {word}:"));
         let mut typed = String::new();

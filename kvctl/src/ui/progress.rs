@@ -44,7 +44,9 @@ impl Progress {
         let now = clock::monotonic_now();
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
-            bar.set_style(ProgressStyle::with_template(" {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_style(
+                ProgressStyle::with_template(" {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
             bar.enable_steady_tick(SPIN);
             bar.set_message(label.clone());
             bar
@@ -83,7 +85,9 @@ impl Task {
         let line = format!(" {mark} {}  {text}", self.label);
         match &self.bar {
             Some(bar) => {
-                bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                bar.set_style(
+                    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+                );
                 bar.finish_with_message(line.trim_end().to_owned());
             }
             None if !self.quiet => super::say(line.trim_end()),

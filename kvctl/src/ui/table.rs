@@ -63,7 +63,10 @@ mod tests {
 
     #[test]
     fn amounts_are_short() {
-        assert_eq!([0, 1023, 1024, 1_300_000, u64::MAX].map(bytes), ["0 B", "1023 B", "1.0 KiB", "1.2 MiB", "1638.3 PiB"]);
+        assert_eq!(
+            [0, 1023, 1024, 1_300_000, u64::MAX].map(bytes),
+            ["0 B", "1023 B", "1.0 KiB", "1.2 MiB", "1638.3 PiB"]
+        );
         assert_eq!([0, 59, 60, 7200, 200_000].map(age), ["0s", "59s", "1m", "2h", "2d"]);
     }
 }

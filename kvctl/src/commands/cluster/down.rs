@@ -62,7 +62,8 @@ pub(super) async fn run(session: &Session, down: &Down) -> Result<Exit, CommandE
         return dry_run(session, &folder, &running, down.delete_data);
     }
     if down.delete_data {
-        let what = format!("all data of cluster {} ({} nodes) will be deleted", folder.cluster(), topology.nodes().len());
+        let what =
+            format!("all data of cluster {} ({} nodes) will be deleted", folder.cluster(), topology.nodes().len());
         session.ui.confirm(&what, folder.cluster().as_str())?;
     }
     let lock = folder.lock()?;
@@ -123,7 +124,10 @@ async fn stop(
         }
         Err(launch::Error::Hangs { .. }) => {
             launch::kill(name, record, KILL_GRACE).await.inspect_err(|_| task.failed("cannot be killed"))?;
-            task.done(&format!("killed: it did not end within {} s; what it had acknowledged is safe", grace.as_secs()));
+            task.done(&format!(
+                "killed: it did not end within {} s; what it had acknowledged is safe",
+                grace.as_secs()
+            ));
             Ended::Killed
         }
         Err(error) => return Err(error.into()),

@@ -117,7 +117,6 @@ impl Seen<'_> {
         let not_seen = Observed::NotSeen { why: "nobody looked".to_owned() };
         NodeFacts {
             name: node.name.to_string(),
-            zone: node.zone.to_string(),
             observed: observed.cloned().unwrap_or(not_seen),
             believed: self.belief(node),
             epoch: self.own_view(node).map(|view| view.epoch),

@@ -49,20 +49,20 @@ pub struct Layout {
 
 /// A cluster as meant.
 #[derive(Debug)]
-pub struct Target {
+pub(super) struct Target {
     /// Its state folder.
-    pub folder: Folder,
+    pub(super) folder: Folder,
     /// What was remembered of it.
-    pub saved: Option<Saved>,
+    pub(super) saved: Option<Saved>,
     /// What it shall look like.
-    pub topology: Topology,
+    pub(super) topology: Topology,
 }
 
 /// Finds out what a command means.
 ///
 /// # Errors
 /// The specification or the options are impossible, or would change what is fixed.
-pub fn resolve(session: &Session, named: Option<&str>, layout: &Layout) -> Result<Target, CommandError> {
+pub(super) fn resolve(session: &Session, named: Option<&str>, layout: &Layout) -> Result<Target, CommandError> {
     let from_file = layout.file.as_deref().map(read_file).transpose()?;
     let cluster = match (&from_file, named) {
         (Some(draft), Some(named)) if draft.cluster != named => {
@@ -87,7 +87,7 @@ pub fn resolve(session: &Session, named: Option<&str>, layout: &Layout) -> Resul
 ///
 /// # Errors
 /// There is none.
-pub fn existing(session: &Session, named: Option<&str>) -> Result<(Folder, Saved, Topology), CommandError> {
+pub(crate) fn existing(session: &Session, named: Option<&str>) -> Result<(Folder, Saved, Topology), CommandError> {
     let cluster = session.cluster_name(named)?;
     let folder = session.folder(&cluster);
     let saved = folder.load()?.ok_or_else(|| {
@@ -106,8 +106,9 @@ fn parse(draft: Draft) -> Result<Topology, CommandError> {
 }
 
 fn read_file(path: &Path) -> Result<Draft, CommandError> {
-    let bytes = read_bounded(path, spec::MAX_BYTES as u64)?
-        .ok_or_else(|| CommandError::usage(format!("there is no {}", path.display())).hint("write one: kvctl cluster init"))?;
+    let bytes = read_bounded(path, spec::MAX_BYTES as u64)?.ok_or_else(|| {
+        CommandError::usage(format!("there is no {}", path.display())).hint("write one: kvctl cluster init")
+    })?;
     let text = String::from_utf8(bytes)
         .map_err(|_| CommandError::usage(format!("{} is not a text in UTF-8", path.display())))?;
     let topology =

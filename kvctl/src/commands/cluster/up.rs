@@ -291,7 +291,8 @@ fn advice(
     changed: bool,
 ) -> String {
     let topology = &target.topology;
-    let tolerance = if topology.survives_zone_loss() { "any one zone may fail" } else { "the loss of one zone stops it" };
+    let tolerance =
+        if topology.survives_zone_loss() { "any one zone may fail" } else { "the loss of one zone stops it" };
     let (nodes, zones) = (topology.nodes().len(), topology.zone_count());
     let state = if changed { "is up" } else { "was up already, nothing to do" };
     let cluster = &context.cluster;
@@ -323,7 +324,11 @@ fn command_prefix(session: &Session) -> String {
 fn quoted(path: &std::path::Path) -> String {
     let text = path.to_string_lossy();
     let plain = |one: char| one.is_ascii_alphanumeric() || "/._-+=:@%".contains(one);
-    if !text.is_empty() && text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,6 @@ impl Verdict {
 #[derive(Debug, Clone)]
 pub(super) struct NodeFacts {
     pub(super) name: String,
-    pub(super) zone: String,
     /// Its process and what it says of itself.
     pub(super) observed: Observed,
     /// What the others believe: state, since how many seconds, and who says so.
@@ -118,7 +117,9 @@ impl NodeFacts {
         let name = &self.name;
         let text = match &self.observed {
             Observed::Absent | Observed::Stopped => format!("{name} is stopped"),
-            Observed::Died { pid } => format!("{name} is dead ({})", self.others().unwrap_or(format!("its process {pid} is gone"))),
+            Observed::Died { pid } => {
+                format!("{name} is dead ({})", self.others().unwrap_or(format!("its process {pid} is gone")))
+            }
             Observed::ForeignPid { pid, program } => format!("{name} is dead (its pid {pid} is {program} now)"),
             Observed::NotSeen { why } => format!("{name} could not be looked at: {why}"),
             Observed::Unrecorded { pid } => format!("{name} runs as pid {pid}, which no record says"),
@@ -153,7 +154,14 @@ pub(super) fn judge(facts: &Facts) -> Judgement {
     let mut reasons: Vec<String> = facts.nodes.iter().filter_map(NodeFacts::trouble).collect();
     if !facts.nodes.iter().any(NodeFacts::usable) {
         // A process that runs and is silent may serve others; one that is gone does not.
-        let gone = |node: &NodeFacts| !matches!(node.observed, Observed::Running { health: Health::Silent, .. } | Observed::NotSeen { .. } | Observed::Unrecorded { .. });
+        let gone = |node: &NodeFacts| {
+            !matches!(
+                node.observed,
+                Observed::Running { health: Health::Silent, .. }
+                    | Observed::NotSeen { .. }
+                    | Observed::Unrecorded { .. }
+            )
+        };
         return judged(Verdict::Unavailable, facts.nodes.iter().all(gone), reasons);
     }
     if counts.total == 0 {

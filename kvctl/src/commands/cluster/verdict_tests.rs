@@ -18,13 +18,13 @@ fn facts(observed: [Observed; 3]) -> Facts {
     let names = ["a1", "b1", "c1"];
     let nodes = names.iter().zip(observed).map(|(name, observed)| NodeFacts {
         name: (*name).to_owned(),
-        zone: name[..1].to_owned(),
         observed,
         believed: None,
         epoch: Some(1),
     });
     let replicas = names.map(str::to_owned).to_vec();
-    let partition = |partition| PartitionDocument { partition, replicas: replicas.clone(), alive: 3, status: PartitionStatus::Ok };
+    let partition =
+        |partition| PartitionDocument { partition, replicas: replicas.clone(), alive: 3, status: PartitionStatus::Ok };
     let partitions = PartitionsDocument {
         epoch: 1,
         replicas: 3,
@@ -83,7 +83,10 @@ fn all_stopped_is_not_a_failure() {
 
 #[test]
 fn silence_is_not_certainty() {
-    let silent = Facts { partitions: None, ..facts([running(Health::Silent), running(Health::Silent), Observed::Died { pid: 9 }]) };
+    let silent = Facts {
+        partitions: None,
+        ..facts([running(Health::Silent), running(Health::Silent), Observed::Died { pid: 9 }])
+    };
     insta::assert_snapshot!(told(&silent), @r"
     UNAVAILABLE  local: a1 (pid 7) does not answer; b1 (pid 7) does not answer; c1 is dead (its process 9 is gone) (not certain: too few nodes could be asked)
     silent silent dead

@@ -82,7 +82,9 @@ pub(super) async fn run(session: &Session, list: &List) -> Result<Exit, CommandE
         session.ui.json(&whole)?;
     }
     if odd > 0 {
-        session.ui.warn(format!("{odd} keys are no plain text and are shown percent-encoded; exactly: --key-encoding percent"));
+        session.ui.warn(format!(
+            "{odd} keys are no plain text and are shown percent-encoded; exactly: --key-encoding percent"
+        ));
     }
     Ok(Exit::Ok)
 }

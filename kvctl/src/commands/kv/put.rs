@@ -87,8 +87,7 @@ pub(super) async fn run(session: &Session, put: &Put) -> Result<Exit, CommandErr
         session.ui.line(format!("would store {} bytes under {}", value.len(), key_text::encode(&key)))?;
         return Ok(Exit::Ok);
     }
-    let options =
-        PutOptions { options: put.carried.options(), content_type: put.content_type.clone(), ttl: put.ttl };
+    let options = PutOptions { options: put.carried.options(), content_type: put.content_type.clone(), ttl: put.ttl };
     let receipt = put.carried.client(session)?.put(&key, value, &options).await?;
     let document = Document::new(&key, receipt);
     if session.machine() {

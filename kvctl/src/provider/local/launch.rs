@@ -265,7 +265,8 @@ mod tests {
     #[test]
     fn drift_names_both_sides() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let (old, new) = (words("--name a1 --listen-api 127.0.1.1:8080"), words("--name a1 --listen-api 127.0.1.1:9080"));
+        let (old, new) =
+            (words("--name a1 --listen-api 127.0.1.1:8080"), words("--name a1 --listen-api 127.0.1.1:9080"));
         assert_eq!(drift(&old, &old), Vec::<String>::new());
         assert_eq!(drift(&old, &new), ["wanted --listen-api 127.0.1.1:9080", "has --listen-api 127.0.1.1:8080"]);
     }

@@ -146,7 +146,10 @@ mod tests {
 
     #[test]
     fn failing_checks_are_picked_from_a_probe() {
-        assert_eq!(failing("[+]store ok\n[-]ring failed: none yet\n[-]draining failed\n"), "ring failed: none yet, draining failed");
+        assert_eq!(
+            failing("[+]store ok\n[-]ring failed: none yet\n[-]draining failed\n"),
+            "ring failed: none yet, draining failed"
+        );
         assert_eq!(failing("not ready\n"), "not ready");
         assert_eq!(failing(""), "no reason is given");
     }

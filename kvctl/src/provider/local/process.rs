@@ -219,8 +219,10 @@ pub fn spawn(program: &Path, arguments: &[String], folder: &Path, log: &Path) ->
 /// Returns only if that failed.
 #[must_use]
 pub fn detach(program: &Path, arguments: &[std::ffi::OsString]) -> io::Error {
-    // A shell without job control makes its children group leaders never; if it did, this would fail harmlessly.
-    drop(nix::unistd::setsid());
+    // Fails only for the leader of a process group, which a child that was just made is not.
+    if let Err(error) = nix::unistd::setsid() {
+        return error.into();
+    }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     // Closing inherited descriptors (a lock, a pipe of make) needs no unsafe code in a shell; POSIX has 3 to 9.
     let script = "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; exec \"$@\"";

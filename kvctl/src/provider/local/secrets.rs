@@ -118,8 +118,9 @@ fn ensure_authority(folder: &Folder, formed: bool) -> Result<Authority, Error> {
     check_private(&key, 0o600)?;
     let whose = || "the cluster".to_owned();
     match (read_text(&certificate)?, read_text(&key)?) {
-        (Some(certificate), Some(key)) => Authority::from_pem(&certificate, &key)
-            .map_err(|source| Error::Certificate { whose: whose(), source }),
+        (Some(certificate), Some(key)) => {
+            Authority::from_pem(&certificate, &key).map_err(|source| Error::Certificate { whose: whose(), source })
+        }
         (found, _) if formed => Err(Error::Lost { path: if found.is_none() { certificate } else { key } }),
         _ => {
             let label = format!("kvstore {}", folder.cluster());

@@ -218,8 +218,11 @@ impl Folder {
         drop(fs::remove_file(&trial));
         written?;
         if !self.cluster_file().exists() {
-            let entries = fs::read_dir(&self.root)
-                .map_err(|source| Error::Io { action: "read", path: self.root.clone(), source })?;
+            let entries = fs::read_dir(&self.root).map_err(|source| Error::Io {
+                action: "read",
+                path: self.root.clone(),
+                source,
+            })?;
             let stranger = entries.filter_map(|entry| Some(entry.ok()?.file_name())).find(|name| name != "lock");
             if let Some(name) = stranger {
                 let reason = format!("it holds {} but no cluster.json", name.to_string_lossy());
@@ -240,7 +243,10 @@ impl Folder {
         let odd = |reason: String| Error::HalfWritten { path: path.clone(), reason };
         let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| odd(format!("cannot be read: {error}")))?;
         if saved.version != VERSION {
-            return Err(odd(format!("was written by another release (form {}, this one reads {VERSION})", saved.version)));
+            return Err(odd(format!(
+                "was written by another release (form {}, this one reads {VERSION})",
+                saved.version
+            )));
         }
         if saved.draft.cluster != self.cluster.as_str() {
             return Err(odd(format!("describes cluster {}", saved.draft.cluster)));
