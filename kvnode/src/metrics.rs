@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -18,6 +19,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::{MetricType, info::Info};
 use prometheus_client::registry::Registry;
+
+/// What every name begins with.
+const PREFIX: &str = "kvnode";
 
 /// A label set of one label.
 type Label = [(&'static str, String); 1];
@@ -168,7 +172,7 @@ impl Sample {
     }
 }
 
-/// Gives samples at scrape time; must be quick and must not block.
+/// Gives samples at scrape time; must be quick, must not block and must not own what owns the metrics.
 pub type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 
 #[derive(Default, Clone)]
@@ -181,28 +185,41 @@ impl fmt::Debug for Sources {
 }
 
 impl Collector for Sources {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let mut samples: Vec<Sample> = self.0.lock().iter().flat_map(|source| source()).collect();
-        // One descriptor per name, whichever source a sample came from.
-        samples.sort_by_key(|sample| sample.name);
-        for group in samples.chunk_by(|one, other| one.name == other.name) {
-            let kind = match group[0].kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
-            };
-            let help = format!("{}.", group[0].help);
-            let mut metric = encoder.encode_descriptor(group[0].name, &help, None, kind)?;
-            match group {
-                [only] if only.labels.is_empty() => encode_sample(only, metric)?,
-                _ => {
-                    for sample in group {
-                        encode_sample(sample, metric.encode_family(&sample.labels)?)?;
-                    }
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        encode_samples(self.0.lock().iter().flat_map(|source| source()).collect(), encoder)
+    }
+}
+
+/// Samples that are there for one scrape.
+#[derive(Debug)]
+struct Once(Vec<Sample>);
+
+impl Collector for Once {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        encode_samples(self.0.clone(), encoder)
+    }
+}
+
+fn encode_samples(mut samples: Vec<Sample>, mut encoder: DescriptorEncoder) -> fmt::Result {
+    // One descriptor per name, whichever source a sample came from.
+    samples.sort_by_key(|sample| sample.name);
+    for group in samples.chunk_by(|one, other| one.name == other.name) {
+        let kind = match group[0].kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+        };
+        let help = format!("{}.", group[0].help);
+        let mut metric = encoder.encode_descriptor(group[0].name, &help, None, kind)?;
+        match group {
+            [only] if only.labels.is_empty() => encode_sample(only, metric)?,
+            _ => {
+                for sample in group {
+                    encode_sample(sample, metric.encode_family(&sample.labels)?)?;
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn encode_sample(sample: &Sample, metric: MetricEncoder) -> fmt::Result {
@@ -239,7 +256,7 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("kvnode");
+        let mut registry = Registry::with_prefix(PREFIX);
         let requests = Arc::new(Requests::new());
         let sources = Sources::default();
         registry.register_collector(Box::new(Arc::clone(&requests)));
@@ -294,11 +311,17 @@ impl Metrics {
         self.sources.0.lock().push(source);
     }
 
-    /// All figures as OpenMetrics text, which Prometheus reads.
+    /// All figures as OpenMetrics text, which Prometheus reads; `also` are samples of the caller's, whose names no
+    /// source uses.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub fn encode(&self, also: Vec<Sample>) -> String {
         let mut text = String::with_capacity(16 * 1024);
-        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+        let mut once = Registry::with_prefix(PREFIX);
+        once.register_collector(Box::new(Once(also)));
+        let encoded = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &once))
+            .and_then(|()| encode_eof(&mut text));
+        if encoded.is_err() {
             tracing::error!("metrics could not be encoded; they end where this happened");
         }
         text
@@ -329,9 +352,11 @@ mod tests {
                 Sample::gauge("hints_pending", "Hints held", 0.0).with("peer", "c1"),
             ]
         }));
-        let text = metrics.encode();
+        let text = metrics.encode(Vec::new());
         let shown = |line: &&str| {
-            ["http_requests", "hints_p", "gossip", "shed", "quorum", "build"].iter().any(|part| line.contains(part))
+            ["http_requests", "hints_pending", "gossip", "shed", "quorum", "build"]
+                .iter()
+                .any(|part| line.contains(part))
         };
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("# TYPE")).filter(shown).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
