@@ -11,11 +11,14 @@
 pub mod api;
 pub mod certificates;
 pub mod client;
+pub mod command;
 pub mod config;
+pub mod credentials;
 pub mod gossip;
 pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod protocol;
 pub mod runtime;
+pub mod server;
 pub mod storage;

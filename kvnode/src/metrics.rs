@@ -222,10 +222,10 @@ pub struct Metrics {
     shed: Family<Label, Counter>,
     replica_calls: Family<Labels, Histogram>,
     sources: Sources,
-    /// Reads that asked one more replica and used its answer.
-    pub hedged_reads_won: Counter,
-    /// Reads that asked one more replica in vain.
-    pub hedged_reads_lost: Counter,
+    /// Operations that asked one more replica because the first was slow.
+    pub hedged: Counter,
+    /// Hints that their targets made durable.
+    pub hints_delivered: Counter,
     /// Reads that wrote a newer record back.
     pub read_repairs: Counter,
     /// Seconds that one sync of the store takes.
@@ -257,12 +257,6 @@ impl Metrics {
         let durations =
             Operation::ALL.map(|operation| durations.get_or_create_owned(&[("op", operation.name().to_owned())]));
 
-        let hedged = Family::<Label, Counter>::default();
-        registry.register(
-            "hedged_reads",
-            "Reads that asked one more replica, by whether it answered first",
-            hedged.clone(),
-        );
         let metrics = Self {
             requests,
             durations,
@@ -270,8 +264,8 @@ impl Metrics {
             shed: Family::default(),
             replica_calls: Family::new_with_constructor(request_histogram),
             sources,
-            hedged_reads_won: hedged.get_or_create_owned(&[("won", "true".to_owned())]),
-            hedged_reads_lost: hedged.get_or_create_owned(&[("won", "false".to_owned())]),
+            hedged: Counter::default(),
+            hints_delivered: Counter::default(),
             read_repairs: Counter::default(),
             log_sync_seconds: request_histogram(),
             log_batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
@@ -281,6 +275,8 @@ impl Metrics {
         registry.register("quorum_failures", "Operations that failed, by reason", of.quorum_failures.clone());
         registry.register("shed_requests", "Requests and connections refused at a limit", of.shed.clone());
         registry.register("replica_rpc_duration_seconds", "Calls to replicas", of.replica_calls.clone());
+        registry.register("hedged_operations", "Operations that asked one more replica", of.hedged.clone());
+        registry.register("hints_delivered", "Hints that their targets made durable", of.hints_delivered.clone());
         registry.register("read_repairs", "Reads that wrote a newer record back", of.read_repairs.clone());
         registry.register("log_sync_duration_seconds", "Syncs of the store", of.log_sync_seconds.clone());
         registry.register("log_batch_size", "Writes made durable by one sync", of.log_batch_size.clone());

@@ -194,7 +194,7 @@ pub(super) fn etag_of(stamp: Stamp) -> String {
 
 /// `replicas=3/3; zones=3`.
 pub(super) fn acks_of(wrote: &Wrote) -> String {
-    format!("replicas={}/{}; zones={}", wrote.replicas_acked, wrote.replicas_total, wrote.zones_acked)
+    format!("replicas={}/{}; zones={}", wrote.acked.len(), wrote.replicas_total, wrote.zones_acked)
 }
 
 /// Whether an If-None-Match header names this ETag (RFC 9110 section 13.1.2, weak comparison).

@@ -30,6 +30,8 @@ const READ_TURN_BYTES: usize = 512 * 1024;
 /// Write buffers above this are given back once empty, so that one large value does not pin memory.
 const KEPT_BUFFER_BYTES: usize = 256 * 1024;
 /// With fewer bytes than this to write, the task first lets tasks that are ready run once: they often add more.
+/// With 64 calls in flight that is the difference between 85 000 and 360 000 calls a second (`benches/peer.rs`), and
+/// with one in flight no difference at all.
 const COALESCE_BYTES: usize = 16 * 1024;
 
 /// Where frames for one connection are queued, with the state `S` that its lock also guards.

@@ -198,6 +198,7 @@ impl Lane {
     }
 
     async fn connect(&self) -> Result<Stream, DialError> {
+        count(&self.facts.counters.attempts);
         let target = &self.facts.address;
         let config = self.shared.tls.dial_named();
         let name = server_name(&target.name);

@@ -102,6 +102,8 @@ pub struct PeerStatistics {
     pub name: NodeName,
     /// Whether client calls can be sent now.
     pub connected: bool,
+    /// Connections tried.
+    pub attempts: u64,
     /// Connections made.
     pub connects: u64,
     /// Calls sent.
@@ -165,6 +167,7 @@ struct PeerFacts {
 
 #[derive(Default)]
 struct Counters {
+    attempts: AtomicU64,
     connects: AtomicU64,
     calls: AtomicU64,
     replies: AtomicU64,
@@ -303,6 +306,7 @@ impl PeerFacts {
             id: self.address.id,
             name: self.address.name.clone(),
             connected: self.up.load(Ordering::Relaxed) > 0,
+            attempts: count(&self.counters.attempts),
             connects: count(&self.counters.connects),
             calls: count(&self.counters.calls),
             replies: count(&self.counters.replies),

@@ -22,8 +22,8 @@ async fn a_killed_peer_breaks_its_calls_at_once_and_a_nudge_brings_it_back() {
     assert_eq!(ask(&pool, id, &echo("x")).await, Err(CallError::NotConnected));
     assert!(!pool.is_connected(id));
 
-    // Long enough that the pauses have grown to their longest, of which half is certain.
-    clock::sleep(Duration::from_secs(3)).await;
+    // So many that the pauses have grown to their longest, of which half is certain.
+    eventually("several attempts", || pool.statistics()[0].attempts >= 7).await;
     let _again = Node::start_at(tls, local, address).await;
     let began = clock::monotonic_now();
     pool.nudge(id);
