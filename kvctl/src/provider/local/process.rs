@@ -224,9 +224,21 @@ pub fn detach(program: &Path, arguments: &[std::ffi::OsString]) -> io::Error {
         return error.into();
     }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    // Closing inherited descriptors (a lock, a pipe of make) needs no unsafe code in a shell; POSIX has 3 to 9.
-    let script = "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; exec \"$@\"";
-    Command::new("/bin/sh").args(["-c", script, "sh"]).arg(program).args(arguments).exec()
+    // A lock, a pipe of make or of a script that was inherited would stay open as long as the daemon runs. Nothing of
+    // this process is lost: it is about to become another program.
+    for descriptor in inherited_descriptors() {
+        // One that cannot be closed stays open, as it would have anyway.
+        nix::unistd::close(descriptor).ok();
+    }
+    Command::new(program).args(arguments).exec()
+}
+
+/// Open descriptors but the standard three.
+fn inherited_descriptors() -> Vec<std::os::fd::RawFd> {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // Collected first: the listing is itself a descriptor, closed by now.
+    numbers.filter(|number| *number > 2).collect()
 }
 
 #[cfg(test)]
