@@ -238,6 +238,20 @@ pub async fn kill(node: &str, record: &Record, grace: Duration) -> Result<(), Er
     Err(Error::Hangs { node: node.to_owned(), pid: record.pid, grace })
 }
 
+/// Has running nodes read their certificates and tokens again; tells which were asked. A node that is not there, or
+/// too young to know the signal, reads them at its start anyway.
+#[must_use]
+pub fn reload(folder: &Folder, topology: &Topology) -> Vec<String> {
+    let mut asked = Vec::new();
+    for node in topology.nodes() {
+        let Ok(Some(record)) = Record::load(&folder.process_file(&node.name)) else { continue };
+        if process::catches(record.pid, Signal::SIGHUP) && record.signal(Signal::SIGHUP) == Ok(true) {
+            asked.push(node.name.to_string());
+        }
+    }
+    asked
+}
+
 async fn ends_by(record: &Record, deadline: Instant, waiting: impl Fn(&str)) -> bool {
     while matches!(record.presence(), Presence::Runs { .. }) {
         if clock::monotonic_now() >= deadline {

@@ -155,6 +155,15 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// Whether a process has a handler for a signal; without one most signals would end it.
+#[must_use]
+pub fn catches(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+    // Bit n - 1 stands for signal n (proc(5)).
+    caught.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
+}
+
 /// The short name of a process.
 #[must_use]
 pub fn name_of(pid: u32) -> String {
@@ -266,6 +275,25 @@ mod tests {
         assert_eq!(later.signal(Signal::SIGKILL), Ok(false));
         let other_boot = Record { boot: "another".to_owned(), ..record };
         assert!(matches!(other_boot.presence(), Presence::Other { .. }));
+    }
+
+    #[test]
+    fn handlers_are_told_from_their_absence() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        assert!(!catches(child.id(), Signal::SIGHUP));
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+        let mut child = Command::new("sh")
+            .args(["-c", "trap : HUP; echo; read x"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let mut said = [0];
+        io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut said).expect("the handler is set");
+        assert!(catches(child.id(), Signal::SIGHUP));
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
     }
 
     #[test]
