@@ -30,9 +30,9 @@ pub enum Exit {
 
 /// The table as help shows it.
 pub const HELP: &str = "\
-Exit codes: 0 ok, 1 error, 2 usage or bad specification, 10 findings, changes pending or unhealthy,
-11 could not determine, 12 timeout, 13 refused as unsafe, 14 stopped part-way (call again), 15 credentials,
-130 interrupted.";
+Exit codes: 0 ok, 1 error, 2 usage or bad specification, 10 findings, changes pending or
+unhealthy, 11 could not determine, 12 timeout, 13 refused as unsafe, 14 stopped part-way (call
+again), 15 credentials, 130 interrupted.";
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {

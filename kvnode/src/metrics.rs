@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -18,6 +19,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::{MetricType, info::Info};
 use prometheus_client::registry::Registry;
+
+/// What every name begins with.
+const PREFIX: &str = "kvnode";
 
 /// A label set of one label.
 type Label = [(&'static str, String); 1];
@@ -168,7 +172,7 @@ impl Sample {
     }
 }
 
-/// Gives samples at scrape time; must be quick and must not block.
+/// Gives samples at scrape time; must be quick, must not block and must not own what owns the metrics.
 pub type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 
 #[derive(Default, Clone)]
@@ -181,28 +185,41 @@ impl fmt::Debug for Sources {
 }
 
 impl Collector for Sources {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let mut samples: Vec<Sample> = self.0.lock().iter().flat_map(|source| source()).collect();
-        // One descriptor per name, whichever source a sample came from.
-        samples.sort_by_key(|sample| sample.name);
-        for group in samples.chunk_by(|one, other| one.name == other.name) {
-            let kind = match group[0].kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
-            };
-            let help = format!("{}.", group[0].help);
-            let mut metric = encoder.encode_descriptor(group[0].name, &help, None, kind)?;
-            match group {
-                [only] if only.labels.is_empty() => encode_sample(only, metric)?,
-                _ => {
-                    for sample in group {
-                        encode_sample(sample, metric.encode_family(&sample.labels)?)?;
-                    }
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        encode_samples(self.0.lock().iter().flat_map(|source| source()).collect(), encoder)
+    }
+}
+
+/// Samples that are there for one scrape.
+#[derive(Debug)]
+struct Once(Vec<Sample>);
+
+impl Collector for Once {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        encode_samples(self.0.clone(), encoder)
+    }
+}
+
+fn encode_samples(mut samples: Vec<Sample>, mut encoder: DescriptorEncoder) -> fmt::Result {
+    // One descriptor per name, whichever source a sample came from.
+    samples.sort_by_key(|sample| sample.name);
+    for group in samples.chunk_by(|one, other| one.name == other.name) {
+        let kind = match group[0].kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+        };
+        let help = format!("{}.", group[0].help);
+        let mut metric = encoder.encode_descriptor(group[0].name, &help, None, kind)?;
+        match group {
+            [only] if only.labels.is_empty() => encode_sample(only, metric)?,
+            _ => {
+                for sample in group {
+                    encode_sample(sample, metric.encode_family(&sample.labels)?)?;
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn encode_sample(sample: &Sample, metric: MetricEncoder) -> fmt::Result {
@@ -220,7 +237,6 @@ pub struct Metrics {
     durations: [Histogram; Operation::ALL.len()],
     quorum_failures: Family<Labels, Counter>,
     shed: Family<Label, Counter>,
-    replica_calls: Family<Labels, Histogram>,
     sources: Sources,
     /// Operations that asked one more replica because the first was slow.
     pub hedged: Counter,
@@ -228,10 +244,6 @@ pub struct Metrics {
     pub hints_delivered: Counter,
     /// Reads that wrote a newer record back.
     pub read_repairs: Counter,
-    /// Seconds that one sync of the store takes.
-    pub log_sync_seconds: Histogram,
-    /// Writes that one sync makes durable.
-    pub log_batch_size: Histogram,
 }
 
 impl Default for Metrics {
@@ -244,7 +256,7 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("kvnode");
+        let mut registry = Registry::with_prefix(PREFIX);
         let requests = Arc::new(Requests::new());
         let sources = Sources::default();
         registry.register_collector(Box::new(Arc::clone(&requests)));
@@ -262,24 +274,18 @@ impl Metrics {
             durations,
             quorum_failures: Family::default(),
             shed: Family::default(),
-            replica_calls: Family::new_with_constructor(request_histogram),
             sources,
             hedged: Counter::default(),
             hints_delivered: Counter::default(),
             read_repairs: Counter::default(),
-            log_sync_seconds: request_histogram(),
-            log_batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             registry: Arc::default(),
         };
         let of = &metrics;
         registry.register("quorum_failures", "Operations that failed, by reason", of.quorum_failures.clone());
         registry.register("shed_requests", "Requests and connections refused at a limit", of.shed.clone());
-        registry.register("replica_rpc_duration_seconds", "Calls to replicas", of.replica_calls.clone());
         registry.register("hedged_operations", "Operations that asked one more replica", of.hedged.clone());
         registry.register("hints_delivered", "Hints that their targets made durable", of.hints_delivered.clone());
         registry.register("read_repairs", "Reads that wrote a newer record back", of.read_repairs.clone());
-        registry.register("log_sync_duration_seconds", "Syncs of the store", of.log_sync_seconds.clone());
-        registry.register("log_batch_size", "Writes made durable by one sync", of.log_batch_size.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
 
@@ -300,23 +306,22 @@ impl Metrics {
         self.shed.get_or_create(&[("reason", reason.to_owned())]).inc();
     }
 
-    /// Seconds of one kind of call to the replicas of one zone: resolve once, then observe.
-    #[must_use]
-    pub fn replica_call_seconds(&self, operation: &'static str, peer_zone: &str) -> Histogram {
-        let labels = [("op", operation.to_owned()), ("peer_zone", peer_zone.to_owned())];
-        self.replica_calls.get_or_create_owned(&labels)
-    }
-
     /// Adds figures that are asked for at every scrape.
     pub fn add_source(&self, source: Source) {
         self.sources.0.lock().push(source);
     }
 
-    /// All figures as OpenMetrics text, which Prometheus reads.
+    /// All figures as OpenMetrics text, which Prometheus reads; `also` are samples of the caller's, whose names no
+    /// source uses.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub fn encode(&self, also: Vec<Sample>) -> String {
         let mut text = String::with_capacity(16 * 1024);
-        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+        let mut once = Registry::with_prefix(PREFIX);
+        once.register_collector(Box::new(Once(also)));
+        let encoded = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &once))
+            .and_then(|()| encode_eof(&mut text));
+        if encoded.is_err() {
             tracing::error!("metrics could not be encoded; they end where this happened");
         }
         text
@@ -347,10 +352,11 @@ mod tests {
                 Sample::gauge("hints_pending", "Hints held", 0.0).with("peer", "c1"),
             ]
         }));
-        metrics.replica_call_seconds("write", "a").observe(0.01);
-        let text = metrics.encode();
+        let text = metrics.encode(Vec::new());
         let shown = |line: &&str| {
-            ["http_requests", "hints", "gossip", "shed", "quorum", "build"].iter().any(|part| line.contains(part))
+            ["http_requests", "hints_pending", "gossip", "shed", "quorum", "build"]
+                .iter()
+                .any(|part| line.contains(part))
         };
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("# TYPE")).filter(shown).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -369,6 +375,5 @@ mod tests {
         kvnode_hints_pending{peer="c1"} 0.0
         "#);
         assert!(text.contains("kvnode_http_request_duration_seconds_bucket{le=\"0.0004\",op=\"put\"} 2"), "{text}");
-        assert!(text.contains("kvnode_replica_rpc_duration_seconds_count{op=\"write\",peer_zone=\"a\"} 1"), "{text}");
     }
 }

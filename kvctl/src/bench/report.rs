@@ -165,6 +165,9 @@ pub fn render(runs: &[Run]) -> String {
         let kinds: Vec<String> = run.errors_by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         if !kinds.is_empty() {
             text.push_str(&format!("\nerrors at {} connections: {}", run.connections, kinds.join(", ")));
+            let gaps = &run.longest_gap.without_endpoint;
+            let gaps: Vec<String> = gaps.iter().map(|(endpoint, gap)| format!("{endpoint} {gap:.0} ms")).collect();
+            text.push_str(&format!("\nlongest silence of all that do not talk to: {}", gaps.join(", ")));
         }
     }
     if let Some(server) = runs.last().and_then(|run| run.server.as_ref()) {
@@ -214,7 +217,10 @@ mod tests {
             gets: None,
             errors: 2,
             errors_by_kind: [("status 503".to_owned(), 2)].into(),
-            longest_gap: Gaps { of_one_connection: 12.0, without_endpoint: BTreeMap::new() },
+            longest_gap: Gaps {
+                of_one_connection: 12.0,
+                without_endpoint: [("https://127.0.1.1:8080".to_owned(), 7.0)].into(),
+            },
             server: Some(Server {
                 micros_per_operation: 140.0,
                 nodes: vec![Node { name: "a1".to_owned(), cores: 0.5, resident_bytes: 50 << 20 }],
@@ -225,6 +231,7 @@ mod tests {
         connections  op   ops/s  p50 ms  p90   p99   p99.9  max   gap ms  server µs/op  errors
         16           put  1000   0.80    0.90  1.50  4.00   9.00  12      140           2
         errors at 16 connections: 2 status 503
+        longest silence of all that do not talk to: https://127.0.1.1:8080 7 ms
         nodes at the end: a1 50.0 MiB and 0.50 cores
         ");
     }

@@ -1,6 +1,7 @@
 //! `kvctl certs`: the certificates of a local cluster, their end, and new ones.
 //!
-//! Renewing gives nodes new certificates by the same authority; nodes read them when they start, and that is said.
+//! Renewing gives nodes new certificates by the same authority; running nodes are asked to read them again, without
+//! a restart.
 
 use infra::topology::{Node, Topology};
 use kvnode::certificates;
@@ -10,8 +11,8 @@ use serde::Serialize;
 use super::cluster::existing;
 use crate::error::CommandError;
 use crate::exit_code::Exit;
-use crate::provider::local::secrets;
 use crate::provider::local::state::{Folder, read_bounded};
+use crate::provider::local::{launch, secrets};
 use crate::session::Session;
 use crate::ui::table::table;
 
@@ -131,10 +132,13 @@ fn renew(session: &Session, folder: &Folder, topology: &Topology, renew: &Renew)
         }
     }
     if !renew.dry_run {
-        let cluster = folder.cluster();
-        session.ui.note(format!(
-            "nodes follow from their next start on: kvctl cluster down {cluster}; kvctl cluster up {cluster}"
-        ));
+        let asked = launch::reload(folder, topology);
+        let told = if asked.is_empty() {
+            "no node runs".to_owned()
+        } else {
+            format!("{} read them again now", asked.join(", "))
+        };
+        session.ui.note(told);
     }
     Ok(Exit::Ok)
 }

@@ -1,15 +1,16 @@
 //! `kvctl token`: who may call the API of a local cluster.
 //!
-//! Nodes keep only hashes; a new token is shown once, on standard output. Nodes read the file when they start, so
-//! what changed here holds for a node from its next start on, and that is said.
+//! Nodes keep only hashes; a new token is shown once, on standard output. Running nodes are asked to read the file
+//! again; what they were asked is said, since a node that cannot read it keeps the old one and logs why.
 
-use infra::topology::ClusterName;
+use infra::topology::Topology;
 use kvnode::api::tokens::{Entry, MAX_NAME, MAX_TOKENS, Role};
 use serde::Serialize;
 
 use super::cluster::existing;
 use crate::error::CommandError;
 use crate::exit_code::Exit;
+use crate::provider::local::launch;
 use crate::provider::local::secrets::{self, ADMIN_TOKEN};
 use crate::provider::local::state::Folder;
 use crate::session::Session;
@@ -89,16 +90,16 @@ struct Created<'a> {
 /// # Errors
 /// There is no such cluster or token, or the file cannot be written.
 pub fn run(session: &Session, command: &Command) -> Result<Exit, CommandError> {
-    let (folder, _, _) = existing(session, None)?;
+    let (folder, _, topology) = existing(session, None)?;
     match command {
-        Command::Create(create) => self::create(session, &folder, create)?,
+        Command::Create(create) => self::create(session, &folder, &topology, create)?,
         Command::List => list(session, &folder)?,
-        Command::Revoke(revoke) => self::revoke(session, &folder, revoke)?,
+        Command::Revoke(revoke) => self::revoke(session, &folder, &topology, revoke)?,
     }
     Ok(Exit::Ok)
 }
 
-fn create(session: &Session, folder: &Folder, create: &Create) -> Result<(), CommandError> {
+fn create(session: &Session, folder: &Folder, topology: &Topology, create: &Create) -> Result<(), CommandError> {
     let plain = |one: char| one.is_ascii_alphanumeric() || matches!(one, '.' | '_' | '-');
     let name = &create.name;
     if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(plain) {
@@ -125,7 +126,7 @@ fn create(session: &Session, folder: &Folder, create: &Create) -> Result<(), Com
     } else {
         session.ui.line(token.secret_text())?;
     }
-    session.ui.note(format!("this is the only time it is shown; {}", next_start(folder.cluster())));
+    session.ui.note(format!("this is the only time it is shown; {}", told(&launch::reload(folder, topology))));
     Ok(())
 }
 
@@ -140,7 +141,7 @@ fn list(session: &Session, folder: &Folder) -> Result<(), CommandError> {
     session.ui.line(table(["name", "role"], &rows))
 }
 
-fn revoke(session: &Session, folder: &Folder, revoke: &Revoke) -> Result<(), CommandError> {
+fn revoke(session: &Session, folder: &Folder, topology: &Topology, revoke: &Revoke) -> Result<(), CommandError> {
     let name = &revoke.name;
     if name == ADMIN_TOKEN {
         return Err(CommandError::new(Exit::Refused, format!("{name} is the token of kvctl itself"))
@@ -157,10 +158,13 @@ fn revoke(session: &Session, folder: &Folder, revoke: &Revoke) -> Result<(), Com
         return session.ui.line(format!("would revoke the token of {name}"));
     }
     secrets::write_tokens(folder, &entries)?;
-    session.ui.note(format!("revoked; {}", next_start(folder.cluster())));
+    session.ui.note(format!("revoked; {}", told(&launch::reload(folder, topology))));
     Ok(())
 }
 
-fn next_start(cluster: &ClusterName) -> String {
-    format!("nodes follow from their next start on: kvctl cluster down {cluster}; kvctl cluster up {cluster}")
+fn told(nodes: &[String]) -> String {
+    match nodes {
+        [] => "no node runs; they read it when they start".to_owned(),
+        nodes => format!("{} read it again now", nodes.join(", ")),
+    }
 }

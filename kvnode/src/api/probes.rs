@@ -63,7 +63,9 @@ fn check_line(check: &Check) -> String {
     (status = "default", response = super::openapi::ProblemAnswer)))]
 pub(super) fn metrics<S: NodeService>(api: &Api<S>, parts: &Parts) -> Result<Answer, Refused> {
     query::parse_none(parts.uri.query())?;
-    Ok(typed(StatusCode::OK, METRICS_TYPE, api.shared.metrics.encode()))
+    let mut samples = samples(&api.node.view());
+    samples.extend(api.shared.samples());
+    Ok(typed(StatusCode::OK, METRICS_TYPE, api.shared.metrics.encode(samples)))
 }
 
 /// What runs.

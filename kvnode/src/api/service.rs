@@ -61,14 +61,6 @@ impl<S: NodeService> Api<S> {
             run,
             failed_requests: AtomicU64::new(0),
         });
-        let (gates, viewed) = (Arc::downgrade(&shared), node.clone());
-        shared.metrics.add_source(Box::new(move || {
-            let mut samples = probes::samples(&viewed.view());
-            if let Some(shared) = gates.upgrade() {
-                samples.extend(shared.samples());
-            }
-            samples
-        }));
         Self { node, shared }
     }
 
@@ -154,7 +146,8 @@ impl Shared {
         })
     }
 
-    fn samples(&self) -> [Sample; 3] {
+    /// The figures of the limits.
+    pub(super) fn samples(&self) -> [Sample; 3] {
         let figure = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         [
             Sample::gauge("inflight_requests", "Operations in flight", figure(self.operations.count())),

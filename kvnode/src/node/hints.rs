@@ -50,12 +50,12 @@ async fn deliver(shared: &Arc<Shared>, target: NodeId) {
         shared.metrics.hints_delivered.inc_by(delivered.len() as u64);
         shared.storage.remove_hints(target, delivered);
     }
-    let dirty = shared.storage.hint_counts().remove(&target).map(|count| count.dirty).unwrap_or_default();
-    for partition in dirty {
+    let Some(count) = shared.storage.hint_counts().remove(&target) else { return };
+    for partition in count.dirty {
         if !push_partition(shared, target, partition).await {
             return;
         }
-        shared.storage.clear_dirty(target, partition);
+        shared.storage.clear_dirty(target, partition, count.marks);
     }
 }
 

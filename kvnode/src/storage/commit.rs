@@ -117,7 +117,7 @@ impl Committer {
         }
         for (target, partition) in std::mem::take(&mut *shared.unhinted.lock()) {
             // Marking reads nothing, so it cannot fail.
-            let _marked = draft.add(&Mutation::Dirty { target, partition, dirty: true });
+            let _marked = draft.add(&Mutation::Dirty { target, partition });
         }
         let (mut batch, published) = draft.finish();
         self.answer(durable);

@@ -53,7 +53,9 @@ pub(super) enum Mutation {
     /// Remove hints that still have the stamp that was delivered.
     RemoveHints { target: NodeId, delivered: Vec<(Bytes, Stamp)> },
     /// Mark a partition dirty, or clean.
-    Dirty { target: NodeId, partition: PartitionId, dirty: bool },
+    Dirty { target: NodeId, partition: PartitionId },
+    /// Forget the mark, unless a mark was made since the target had this many.
+    Clean { target: NodeId, partition: PartitionId, marks: u64 },
     /// Put a document, or remove it.
     Document { name: String, bytes: Option<Bytes> },
 }
@@ -66,7 +68,7 @@ impl Mutation {
             Self::WriteMany(writes) => (writes.len(), writes.iter().map(Encoded::size).sum()),
             Self::Hint { record, .. } => (1, record.size()),
             Self::RemoveHints { delivered, .. } => (1, delivered.iter().map(|(row, _)| row.len()).sum()),
-            Self::Dirty { .. } => (1, 0),
+            Self::Dirty { .. } | Self::Clean { .. } => (1, 0),
             Self::Document { bytes, .. } => (1, bytes.as_ref().map_or(0, Bytes::len)),
         }
     }
@@ -144,7 +146,8 @@ impl<'a> Draft<'a> {
             }
             Mutation::Hint { target, partition, record } => self.hint(*target, *partition, record),
             Mutation::RemoveHints { target, delivered } => self.remove_hints(*target, delivered),
-            Mutation::Dirty { target, partition, dirty } => Ok(self.mark(*target, *partition, *dirty)),
+            Mutation::Dirty { target, partition } => Ok(self.mark(*target, *partition)),
+            Mutation::Clean { target, partition, marks } => Ok(self.clean(*target, *partition, *marks)),
             Mutation::Document { name, bytes } => self.document(name, bytes.as_ref()),
         }
     }
@@ -187,7 +190,7 @@ impl<'a> Draft<'a> {
         let mut after = count.clone();
         before.iter().for_each(|stored| after.subtract(stored.size));
         if count.is_past(limits, 0, now) || after.is_past(limits, size, now) {
-            return Ok(self.mark(target, partition, true));
+            return Ok(self.mark(target, partition));
         }
         after.add(size, now);
         if before.is_some() {
@@ -208,13 +211,22 @@ impl<'a> Draft<'a> {
         Ok(Outcome::InBatch)
     }
 
-    fn mark(&mut self, target: NodeId, partition: PartitionId, dirty: bool) -> Outcome {
-        let row = keyspace::dirty_row(target, partition);
+    fn mark(&mut self, target: NodeId, partition: PartitionId) -> Outcome {
         let count = self.target(target);
-        match dirty {
-            true if count.dirty.insert(partition) => self.batch.put(row, Bytes::from_static(&[1])),
-            false if count.dirty.remove(&partition) => self.batch.remove(row),
-            _ => {}
+        count.marks += 1;
+        if count.dirty.insert(partition) {
+            self.batch.put(keyspace::dirty_row(target, partition), Bytes::from_static(&[1]));
+        }
+        Outcome::InBatch
+    }
+
+    fn clean(&mut self, target: NodeId, partition: PartitionId, marks: u64) -> Outcome {
+        let count = self.target(target);
+        if count.marks == marks && count.dirty.remove(&partition) {
+            if count.dirty.is_empty() {
+                count.marks = 0;
+            }
+            self.batch.remove(keyspace::dirty_row(target, partition));
         }
         Outcome::InBatch
     }

@@ -214,10 +214,11 @@ impl Storage {
         self.shared().ledger.lock().iter().map(|(target, count)| (*target, count.count())).collect()
     }
 
-    /// Forgets that a partition awaits a full push; durable with the next sync. Dropped under overload: it is then
-    /// pushed again, which is harmless.
-    pub fn clear_dirty(&self, target: NodeId, partition: PartitionId) {
-        self.submit(Mutation::Dirty { target, partition, dirty: false }, Kind::Internal, None);
+    /// Forgets that a partition awaits a full push, unless the target was marked again since [`HintCount::marks`] was
+    /// read (before the push began): a hint dropped during the push must not be forgotten. Durable with the next sync.
+    /// Dropped under overload: the partition is then pushed again, which is harmless.
+    pub fn clear_dirty(&self, target: NodeId, partition: PartitionId, marks: u64) {
+        self.submit(Mutation::Clean { target, partition, marks }, Kind::Internal, None);
     }
 
     /// A named document, as of the last sync; none if there is none.

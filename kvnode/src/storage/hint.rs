@@ -22,6 +22,8 @@ pub struct HintCount {
     pub bytes: u64,
     /// Partitions whose hints were capped and that await a full push.
     pub dirty: Vec<PartitionId>,
+    /// How often a partition of this target was marked dirty, for [`super::Storage::clear_dirty`].
+    pub marks: u64,
 }
 
 /// Hints of one target, as the committer counts them.
@@ -35,6 +37,8 @@ pub(super) struct Target {
     pub(super) since_micros: u64,
     /// Partitions marked dirty.
     pub(super) dirty: BTreeSet<PartitionId>,
+    /// Marks made by this process while some partition was dirty: tells whether one came in during a push.
+    pub(super) marks: u64,
 }
 
 /// Counts by target.
@@ -81,7 +85,12 @@ impl Target {
 
     /// What callers see.
     pub(super) fn count(&self) -> HintCount {
-        HintCount { count: self.count, bytes: self.bytes, dirty: self.dirty.iter().copied().collect() }
+        HintCount {
+            count: self.count,
+            bytes: self.bytes,
+            dirty: self.dirty.iter().copied().collect(),
+            marks: self.marks,
+        }
     }
 }
 
@@ -94,7 +103,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Ledger, engine::Error> {
         if let (Some(target), Some([count, bytes, since_micros])) =
             (keyspace::parse_hint_counter(&row), counter::decode(&row, &stored))
         {
-            ledger.insert(target, Target { count, bytes, since_micros, dirty: BTreeSet::new() });
+            ledger.insert(target, Target { count, bytes, since_micros, ..Target::default() });
         }
     }
     let (start, end) = keyspace::dirty_range();

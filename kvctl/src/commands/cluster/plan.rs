@@ -2,12 +2,13 @@
 //!
 //! It reads the state folder and asks the nodes; it takes no lock and changes nothing.
 
-use infra::plan::{Observation, Plan as Decided};
+use infra::plan::{Action, Observation, Plan as Decided};
 use serde::Serialize;
 
 use super::target::{self, Layout, Target};
 use crate::error::CommandError;
 use crate::exit_code::Exit;
+use crate::provider::local::process::Record;
 use crate::provider::local::{launch, observe, ports};
 use crate::session::Session;
 use crate::ui::Tone;
@@ -104,11 +105,22 @@ fn step_document(step: &infra::plan::Step) -> StepDocument<'_> {
     }
 }
 
-/// Ports that nodes to be started cannot have.
+/// Ports that nodes to be started cannot have; of those to be restarted, the ports that they do not hold already.
 pub(super) fn troubles(target: &Target, decided: &Decided) -> Vec<ports::Trouble> {
-    let starts = decided.steps.iter().filter(|step| step.action == infra::plan::Action::Start);
-    let nodes = starts.filter_map(|step| target.topology.node(&step.node));
-    ports::troubles(nodes.flat_map(ports::of_node))
+    let mut wanted = Vec::new();
+    for step in &decided.steps {
+        let Some(node) = target.topology.node(&step.node) else { continue };
+        match step.action {
+            Action::Start => wanted.extend(ports::of_node(node)),
+            Action::Restart { .. } => {
+                let record = Record::load(&target.folder.process_file(&node.name)).ok().flatten();
+                let held = record.map(|record| record.arguments).unwrap_or_default();
+                wanted.extend(ports::of_node(node).into_iter().filter(|one| !held.contains(&one.address.to_string())));
+            }
+            Action::Keep | Action::Await | Action::Adopt { .. } => {}
+        }
+    }
+    ports::troubles(wanted)
 }
 
 /// The daemon's program for a cluster.

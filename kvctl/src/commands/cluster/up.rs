@@ -35,9 +35,6 @@ const RESTART_GRACE: Duration = Duration::from_secs(20);
 pub struct Up {
     /// Name of the cluster [default: that of the context, or local]
     pub name: Option<String>,
-    /// What it shall look like.
-    #[command(flatten)]
-    pub layout: Layout,
     /// The daemon's program [default: beside kvctl, then in PATH]
     #[arg(long, value_name = "PATH")]
     pub kvnode: Option<PathBuf>,
@@ -47,6 +44,9 @@ pub struct Up {
     /// Longest time for all of it
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = units::duration)]
     pub timeout: Duration,
+    /// What it shall look like.
+    #[command(flatten)]
+    pub layout: Layout,
 }
 
 /// What is told to programs.

@@ -43,7 +43,7 @@ pub(super) struct NodeFacts {
     pub(super) observed: Observed,
     /// What the others believe: state, since how many seconds, and who says so.
     pub(super) believed: Option<Belief>,
-    /// Epoch it says it has.
+    /// Epoch it says it has; none if it does not answer.
     pub(super) epoch: Option<u64>,
 }
 
@@ -88,7 +88,11 @@ pub(super) struct Counts {
 
 impl NodeFacts {
     fn usable(&self) -> bool {
-        matches!(self.observed, Observed::Running { health: Health::Ready, .. })
+        match &self.observed {
+            Observed::Running { health, .. } => *health == Health::Ready,
+            Observed::Unrecorded { .. } => self.epoch.is_some_and(|epoch| epoch > 0),
+            _ => false,
+        }
     }
 
     /// Its state in one word.

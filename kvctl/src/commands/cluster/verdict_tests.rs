@@ -104,3 +104,12 @@ fn a_doubted_node_and_split_epochs_are_told() {
     alive suspect starting
     ");
 }
+
+#[test]
+fn a_node_without_a_record_still_counts() {
+    let facts = facts([ready(), Observed::Unrecorded { pid: 9 }, ready()]);
+    insta::assert_snapshot!(told(&facts), @r"
+    DEGRADED  local: b1 runs as pid 9, which no record says; reads and writes go on
+    alive unknown alive
+    ");
+}

@@ -27,7 +27,7 @@ const TAIL_BYTES: u64 = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No program was found. Nothing was changed.
-    #[error("the daemon kvnode was not found; looked at {}", tried.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))]
+    #[error("the daemon kvnode was not found at {}", places(tried))]
     NoProgram {
         /// Where it was looked for.
         tried: Vec<PathBuf>,
@@ -75,6 +75,12 @@ pub enum Error {
         /// Why.
         source: nix::Error,
     },
+}
+
+/// The first place, which is the likely one, and how many more.
+fn places(tried: &[PathBuf]) -> String {
+    let first = tried.first().map(|path| path.display().to_string()).unwrap_or_default();
+    if tried.len() > 1 { format!("{first}, nor in PATH") } else { first }
 }
 
 /// Finds the daemon's program: as named, else beside kvctl, else in the search path.
@@ -232,6 +238,20 @@ pub async fn kill(node: &str, record: &Record, grace: Duration) -> Result<(), Er
     Err(Error::Hangs { node: node.to_owned(), pid: record.pid, grace })
 }
 
+/// Has running nodes read their certificates and tokens again; tells which were asked. A node that is not there, or
+/// too young to know the signal, reads them at its start anyway.
+#[must_use]
+pub fn reload(folder: &Folder, topology: &Topology) -> Vec<String> {
+    let mut asked = Vec::new();
+    for node in topology.nodes() {
+        let Ok(Some(record)) = Record::load(&folder.process_file(&node.name)) else { continue };
+        if process::catches(record.pid, Signal::SIGHUP) && record.signal(Signal::SIGHUP) == Ok(true) {
+            asked.push(node.name.to_string());
+        }
+    }
+    asked
+}
+
 async fn ends_by(record: &Record, deadline: Instant, waiting: impl Fn(&str)) -> bool {
     while matches!(record.presence(), Presence::Runs { .. }) {
         if clock::monotonic_now() >= deadline {
@@ -274,6 +294,6 @@ mod tests {
     #[test]
     fn a_missing_program_says_where_it_was_looked_for() {
         let error = find_program(Some(Path::new("/nowhere/kvnode")), &[]).expect_err("it is not there");
-        assert_eq!(error.to_string(), "the daemon kvnode was not found; looked at /nowhere/kvnode");
+        assert_eq!(error.to_string(), "the daemon kvnode was not found at /nowhere/kvnode");
     }
 }

@@ -155,6 +155,15 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// Whether a process has a handler for a signal; without one most signals would end it.
+#[must_use]
+pub fn catches(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+    // Bit n - 1 stands for signal n (proc(5)).
+    caught.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
+}
+
 /// The short name of a process.
 #[must_use]
 pub fn name_of(pid: u32) -> String {
@@ -224,9 +233,21 @@ pub fn detach(program: &Path, arguments: &[std::ffi::OsString]) -> io::Error {
         return error.into();
     }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    // Closing inherited descriptors (a lock, a pipe of make) needs no unsafe code in a shell; POSIX has 3 to 9.
-    let script = "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; exec \"$@\"";
-    Command::new("/bin/sh").args(["-c", script, "sh"]).arg(program).args(arguments).exec()
+    // A lock, a pipe of make or of a script that was inherited would stay open as long as the daemon runs. Nothing of
+    // this process is lost: it is about to become another program.
+    for descriptor in inherited_descriptors() {
+        // One that cannot be closed stays open, as it would have anyway.
+        nix::unistd::close(descriptor).ok();
+    }
+    Command::new(program).args(arguments).exec()
+}
+
+/// Open descriptors but the standard three.
+fn inherited_descriptors() -> Vec<std::os::fd::RawFd> {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // Collected first: the listing is itself a descriptor, closed by now.
+    numbers.filter(|number| *number > 2).collect()
 }
 
 #[cfg(test)]
@@ -254,6 +275,25 @@ mod tests {
         assert_eq!(later.signal(Signal::SIGKILL), Ok(false));
         let other_boot = Record { boot: "another".to_owned(), ..record };
         assert!(matches!(other_boot.presence(), Presence::Other { .. }));
+    }
+
+    #[test]
+    fn handlers_are_told_from_their_absence() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        assert!(!catches(child.id(), Signal::SIGHUP));
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+        let mut child = Command::new("sh")
+            .args(["-c", "trap : HUP; echo; read x"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh runs");
+        let mut said = [0];
+        io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut said).expect("the handler is set");
+        assert!(catches(child.id(), Signal::SIGHUP));
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Hints: durable, merged, counted, capped; past a cap a dirty partition.
+//!
+//! Hints have no completion: a document written behind them tells that they are committed.
 
 use std::collections::BTreeMap;
 
@@ -70,10 +72,31 @@ fn past_the_cap_a_partition_is_dirty_until_cleared() {
     assert!(count.bytes <= 1000);
     storage.close();
     let storage = Storage::open(config).expect("opens");
-    assert_eq!(storage.hint_counts()[&TARGET], count);
-    dirty.iter().for_each(|partition| storage.clear_dirty(TARGET, *partition));
+    let reopened = storage.hint_counts()[&TARGET].clone();
+    assert_eq!(reopened, HintCount { marks: 0, ..count });
+    dirty.iter().for_each(|partition| storage.clear_dirty(TARGET, *partition, 0));
     settle(&storage);
-    assert_eq!(storage.hint_counts()[&TARGET], HintCount { dirty: Vec::new(), ..count });
+    assert_eq!(storage.hint_counts()[&TARGET], HintCount { dirty: Vec::new(), ..reopened });
+}
+
+#[test]
+fn a_mark_made_during_a_push_is_not_forgotten() {
+    let config = Config { hint_bytes_per_target: 0, ..Config::in_memory(MemoryStore::new()) };
+    let storage = Storage::open(config).expect("opens");
+    let hint = |time| {
+        storage.add_hint(TARGET, P, &key("k"), &value(time, "v"));
+        settle(&storage);
+        storage.hint_counts()[&TARGET].clone()
+    };
+    let before_push = hint(1);
+    let during_push = hint(2);
+    assert!(during_push.marks > before_push.marks);
+    storage.clear_dirty(TARGET, P, before_push.marks);
+    settle(&storage);
+    assert_eq!(storage.hint_counts()[&TARGET].dirty, [P]);
+    storage.clear_dirty(TARGET, P, during_push.marks);
+    settle(&storage);
+    assert!(!storage.hint_counts().contains_key(&TARGET));
 }
 
 #[test]
@@ -91,7 +114,7 @@ fn a_full_queue_turns_hints_into_dirty_partitions() {
     };
     while committed() < 20 {
         // A hint that finds room again carries the marks along.
-        storage.clear_dirty(NodeId::from_bits(1), P);
+        storage.clear_dirty(NodeId::from_bits(1), P, 0);
         std::thread::yield_now();
     }
     assert!(storage.hint_counts()[&TARGET].count < 20);
