@@ -8,6 +8,7 @@
 //! `protocol` and never each other; `node` imports those; `api` sees `node`'s handle and protocol ids;
 //! `server` wires. `runtime` and `metrics` are leaves anyone in the shell may use.
 
+pub mod audit;
 pub mod gossip;
 pub mod node;
 pub mod peer;
