@@ -5,6 +5,10 @@
 //! A coordinator runs one small machine per request ([`get::Get`], [`put::Put`]); a replica answers
 //! [`Request`]s. No machine sends, waits or reads a clock: the shell in `node` does.
 
+pub mod get;
+pub mod put;
+pub mod replicas;
+
 use super::id::{EpochNumber, PartitionId};
 use super::key::Key;
 use super::record::{Record, Version};
