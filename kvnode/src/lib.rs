@@ -8,7 +8,9 @@
 //! `protocol` and never each other; `node` imports those; `api` sees `node`'s handle and protocol ids;
 //! `server` wires. `runtime` and `metrics` are leaves anyone in the shell may use.
 
+pub mod api;
 pub mod audit;
+pub mod client;
 pub mod gossip;
 pub mod node;
 pub mod peer;
