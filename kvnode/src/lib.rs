@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod certificates;
 pub mod client;
 pub mod gossip;
 pub mod node;

@@ -4,6 +4,8 @@
 //! `tls` proves who speaks, `client` and `server` move them. It decides nothing about quorums, rings or members:
 //! bodies that other modules own (epochs, gossip state, bootstrap) pass through as opaque bytes.
 
+pub mod tls;
+
 use std::time::Instant;
 
 use bytes::Bytes;
