@@ -120,6 +120,13 @@ impl Recorder {
         }
     }
 
+    /// How many operations have completed `Ok` so far.
+    #[must_use]
+    pub fn succeeded(&self) -> usize {
+        let operations = self.operations.lock();
+        operations.iter().filter(|operation| matches!(operation.completion, Completion::Ok { .. })).count()
+    }
+
     /// All operations so far, in order of their start; what is under way is `Unknown`.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {

@@ -1,5 +1,6 @@
 //! The checker against an independent judge: brute force on small histories, simulated atomic registers and their
-//! mutations on large ones. Randomness is seeded, so that a failing case names itself.
+//! mutations on large ones. Randomness is seeded, so that a failing case names itself. Speed is not judged here: a
+//! hundred thousand operations merely have to finish.
 
 use proptest::prelude::*;
 use rand::rngs::StdRng;
