@@ -12,6 +12,7 @@ pub mod api;
 pub mod audit;
 pub mod certificates;
 pub mod client;
+pub mod config;
 pub mod gossip;
 pub mod node;
 pub mod peer;

@@ -46,7 +46,7 @@ pub struct Wrote {
     /// Whether the key held a live value before.
     pub replaced: bool,
     /// Replicas that had it durable when the answer was made.
-    pub replicas_acked: usize,
+    pub acked: Vec<NodeName>,
     /// Replicas the key has.
     pub replicas_total: usize,
     /// Distinct zones among those that acknowledged.

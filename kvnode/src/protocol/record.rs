@@ -82,6 +82,15 @@ impl Record {
         }
     }
 
+    /// Bytes of the value; 0 for a tombstone.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        match &self.content {
+            Content::Value(value) => value.bytes.len(),
+            Content::Tombstone => 0,
+        }
+    }
+
     /// The value a reader at this hybrid time sees; none if deleted or expired.
     #[must_use]
     pub fn live_value(&self, now_micros: u64) -> Option<&Value> {

@@ -79,6 +79,28 @@ impl Tasks {
         });
     }
 
+    /// Runs blocking work on the pool for it; shutdown waits for it.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn_blocking(&self, name: &'static str, work: impl FnOnce() + Send + 'static) {
+        self.inner.running.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        let running = Running { inner: Arc::clone(&self.inner), name };
+        drop(tokio::task::spawn_blocking(move || {
+            let _running = running;
+            work();
+        }));
+    }
+
+    /// Runs blocking work and waits for its result; none if it panicked.
+    pub async fn run_blocking<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = tokio::sync::oneshot::channel();
+        self.spawn_blocking(name, move || drop(done.send(work())));
+        result.await.ok()
+    }
+
     /// Resolves with the name of the first task that panicked.
     pub async fn failed(&self) -> &'static str {
         let mut failed = self.inner.failed.subscribe();
