@@ -21,6 +21,7 @@ use rcgen::{
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use sha2::Digest as _;
 use time::OffsetDateTime;
 
 use crate::peer::tls::node_dns_name;
@@ -139,7 +140,11 @@ impl Authority {
     /// Makes a new authority; `label` is shown to people who inspect certificates, for example the cluster's name.
     pub fn create(label: &str, validity: Duration) -> Result<Self, Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = params(label, validity)?;
+        // Two authorities of one name (two clusters, or a replaced authority) would be taken for each other, and a
+        // certificate of the other be reported as damaged instead of foreign.
+        let digest = sha2::Sha256::digest(key.public_key_raw());
+        let mut params =
+            params(&format!("{label} {:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]), validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages =
             vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];

@@ -5,8 +5,24 @@
 //!
 //! Reading order: `types` (the bodies), `key_text` (keys as text).
 
+mod action;
+pub mod auth;
+mod batch;
+mod body;
+mod cluster;
+pub mod connection;
 pub mod key_text;
+mod kv;
+pub mod limits;
+mod list;
+pub mod openapi;
+mod probes;
+mod problem;
+mod query;
+pub mod service;
+pub mod tokens;
 pub mod types;
+mod watch;
 
 use http::header::HeaderName;
 

@@ -30,6 +30,25 @@ pub struct CommandLine {
 pub enum Action {
     /// Read the configuration, report everything that is wrong with its place, and exit: 0 if it is good, 2 if not.
     CheckConfig(Box<RunFlags>),
+    /// Make the certificate, keys and token hashes of one node of a cluster started by hand; kvctl does this itself.
+    MakeCredentials(MakeCredentials),
+}
+
+/// Whose credentials, and where to.
+#[derive(Debug, Args)]
+pub struct MakeCredentials {
+    /// Folder that keeps the cluster's authority, gossip key and admin token; made by the first call
+    #[arg(long, value_name = "DIR")]
+    pub authority: PathBuf,
+    /// Name of the node
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Address or DNS name clients use for it, put into its certificate; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<String>,
+    /// Folder for the node's files, to be copied to its host
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// The settings as flags.

@@ -41,12 +41,17 @@ impl Reader<'_> {
         let addresses = self.addresses();
         let credentials = self.credentials();
         let authentication = self.authentication(addresses.as_ref());
+        let join = self.join();
+        if !join.is_empty() && credentials.is_none() && self.settings.get("ca-file").is_none() {
+            let made = "needs the cluster's ca-file, cert-file, key-file and gossip-key-file (kvnode make-credentials)";
+            self.error("join", made.to_owned());
+        }
         let config = Config {
             name: self.label("name", "n1")?,
             zone: self.label("zone", "a")?,
             data_dir: PathBuf::from(data_dir.unwrap_or_default()),
             addresses: addresses?,
-            join: self.join(),
+            join,
             credentials,
             tokens_file: self.text("tokens-file").map(PathBuf::from),
             authentication,

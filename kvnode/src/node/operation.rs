@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::peer::OperationFailure;
+pub use crate::peer::{FailureKind, OperationFailure};
 use crate::protocol::id::{EpochNumber, NodeName, PartitionId, ZoneName};
 use crate::protocol::key::Key;
 use crate::protocol::quorum::Consistency;

@@ -4,7 +4,18 @@
 //! `tls` proves who speaks, `client` and `server` move them. It decides nothing about quorums, rings or members:
 //! bodies that other modules own (epochs, gossip state, bootstrap) pass through as opaque bytes.
 
+pub mod client;
+pub mod codec;
+mod connection;
+pub mod greeting;
+pub mod latency;
+pub mod server;
+mod socket;
 pub mod tls;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Instant;
 
@@ -199,6 +210,9 @@ pub enum CallError {
     /// The connection's queue for this class is full; never sent.
     #[error("the queue to this peer is full")]
     QueueFull,
+    /// The request does not fit a frame (about 4 MiB); never sent, and never will be.
+    #[error("the request is too large for one frame")]
+    TooLarge,
     /// Sent, or perhaps sent, and the connection broke: it may have been carried out.
     #[error("the connection broke")]
     Broken,

@@ -8,6 +8,8 @@
 pub mod get;
 pub mod put;
 pub mod replicas;
+#[cfg(test)]
+mod tests;
 
 use super::id::{EpochNumber, PartitionId};
 use super::key::Key;

@@ -15,6 +15,7 @@ use super::assignment::{self, Table, assign};
 use super::encoding::DecodeError;
 use crate::protocol::id::{ClusterId, EpochNumber, NodeId, NodeName, PartitionId, ZoneName};
 use crate::protocol::key::{Key, Partitioner};
+use crate::protocol::register;
 
 mod check;
 mod codec;
@@ -26,8 +27,8 @@ pub use check::{EpochError, Problem};
 
 /// Most nodes in a ring: keeps an epoch under 1 MiB and every full view small enough to be looked at.
 pub const MAX_NODES: usize = 1024;
-/// Most copies of a key.
-pub const MAX_REPLICAS: usize = 7;
+/// Most copies of a key: what the register machines are made for.
+pub const MAX_REPLICAS: usize = register::replicas::MAX_REPLICAS;
 /// Most voters: each change of the ring waits for a majority of them.
 pub const MAX_VOTERS: usize = 7;
 /// Largest weight: leaves room for gigabytes or cores as the unit, and sums never overflow.

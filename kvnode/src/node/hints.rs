@@ -1,0 +1,108 @@
+//! Brings a returned node level: delivers its hints, then pushes the partitions whose hints were capped.
+//!
+//! One batch in flight per target, in the class below client and repair traffic. A hint is removed only after the
+//! target said that it is durable there; the target's merge makes repetition harmless. It runs while the target is
+//! connected and believed alive; nothing is lost when it stops half-way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::peer::{Class, MAX_WRITE_MANY, PeerReply, PeerRequest};
+use crate::protocol::id::{NodeId, PartitionId};
+use crate::protocol::key::Key;
+use crate::protocol::record::Record;
+use crate::runtime::clock;
+
+/// How often to look for hints that can be delivered.
+const PERIOD: Duration = Duration::from_millis(200);
+/// How long a batch may take: long enough for a busy disk, short enough to notice a stuck target.
+const BATCH_DEADLINE: Duration = Duration::from_secs(10);
+/// Values of one batch, in bytes: a quarter of a frame.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Delivers for ever.
+pub(super) async fn run(shared: Arc<Shared>) {
+    loop {
+        clock::sleep(PERIOD).await;
+        for (target, count) in shared.storage.hint_counts() {
+            let reachable = shared.is_usable(target) && shared.peers.is_connected(target);
+            if reachable && (count.count > 0 || !count.dirty.is_empty()) {
+                deliver(&shared, target).await;
+            }
+        }
+    }
+}
+
+/// Delivers all that one target is owed, until done or refused.
+async fn deliver(shared: &Arc<Shared>, target: NodeId) {
+    loop {
+        let Ok(mut batch) = shared.storage.hints(target, MAX_WRITE_MANY) else { return };
+        if batch.is_empty() {
+            break;
+        }
+        cut_to_bytes(&mut batch, BATCH_BYTES);
+        let delivered: Vec<_> =
+            batch.iter().map(|(partition, key, record)| (*partition, key.clone(), record.stamp)).collect();
+        if !send(shared, target, batch).await {
+            return;
+        }
+        shared.metrics.hints_delivered.inc_by(delivered.len() as u64);
+        shared.storage.remove_hints(target, delivered);
+    }
+    let dirty = shared.storage.hint_counts().remove(&target).map(|count| count.dirty).unwrap_or_default();
+    for partition in dirty {
+        if !push_partition(shared, target, partition).await {
+            return;
+        }
+        shared.storage.clear_dirty(target, partition);
+    }
+}
+
+/// Pushes every record of a partition. Writes that come in meanwhile reach the target themselves.
+async fn push_partition(shared: &Arc<Shared>, target: NodeId, partition: PartitionId) -> bool {
+    let mut start = Vec::new();
+    loop {
+        let Ok(page) = shared.storage.scan(&[partition], &start, &[], MAX_WRITE_MANY, true) else { return false };
+        let Some((last, _)) = page.items.last() else { return true };
+        start = successor(last.as_bytes());
+        let mut rest: Vec<_> = page.items.into_iter().map(|(key, record)| (partition, key, record)).collect();
+        while !rest.is_empty() {
+            let mut batch = rest;
+            rest = cut_to_bytes(&mut batch, BATCH_BYTES);
+            if !send(shared, target, batch).await {
+                return false;
+            }
+        }
+        if !page.more {
+            return true;
+        }
+    }
+}
+
+async fn send(shared: &Arc<Shared>, target: NodeId, records: Vec<(PartitionId, Key, Record)>) -> bool {
+    let request = PeerRequest::WriteMany { epoch: shared.epoch_number(), records };
+    let deadline = clock::monotonic_now() + BATCH_DEADLINE;
+    matches!(shared.peers.request(target, &request, Class::Hints, deadline).await, Ok(PeerReply::WrittenMany))
+}
+
+/// Keeps a prefix of at most `limit` value bytes (but at least one record) and returns the rest.
+fn cut_to_bytes(batch: &mut Vec<(PartitionId, Key, Record)>, limit: usize) -> Vec<(PartitionId, Key, Record)> {
+    let mut bytes = 0;
+    let fits = batch
+        .iter()
+        .take_while(|(_, key, record)| {
+            bytes += key.as_bytes().len() + record.value_bytes();
+            bytes <= limit
+        })
+        .count();
+    batch.split_off(fits.max(1).min(batch.len()))
+}
+
+/// The smallest key above this one.
+pub(super) fn successor(key: &[u8]) -> Vec<u8> {
+    let mut next = Vec::with_capacity(key.len() + 1);
+    next.extend_from_slice(key);
+    next.push(0);
+    next
+}

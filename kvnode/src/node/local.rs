@@ -1,0 +1,39 @@
+//! A replica's answers from its own storage: the one place where register questions meet the store, used for this
+//! node's own operations and for those of its peers alike.
+
+use crate::protocol::register::{Refusal, Reply, Request};
+use crate::storage::{Origin, ReadError, Storage, WriteError};
+
+/// Carries a request out; `done` is called exactly once, here or on the committer's thread, and must not block.
+pub(super) fn carry_out(storage: &Storage, request: Request, done: impl FnOnce(Reply) + Send + 'static) {
+    match request {
+        Request::Read { partition, key } => storage.read(partition, &key, move |result| {
+            done(result.map_or_else(|error| refused_read(&error), Reply::Record));
+        }),
+        Request::ReadVersion { partition, key } => storage.read_version(partition, &key, move |result| {
+            done(result.map_or_else(|error| refused_read(&error), Reply::Version));
+        }),
+        Request::LatestVersion { partition, key } => {
+            let result = storage.latest_version(partition, &key);
+            done(result.map_or_else(|error| refused_read(&error), Reply::Version));
+        }
+        Request::Write { partition, key, record } => {
+            storage.write(partition, &key, &record, Origin::Client, move |result| {
+                done(result.map_or_else(|error| Reply::Refused(refusal_of(&error)), |()| Reply::Written));
+            });
+        }
+    }
+}
+
+fn refused_read(_error: &ReadError) -> Reply {
+    Reply::Refused(Refusal::StoreFailed)
+}
+
+/// How a peer is told of a failed write.
+pub(super) fn refusal_of(error: &WriteError) -> Refusal {
+    match error {
+        WriteError::Overloaded => Refusal::Overloaded,
+        WriteError::DiskFull => Refusal::DiskFull,
+        _ => Refusal::StoreFailed,
+    }
+}

@@ -1,0 +1,136 @@
+//! What all parts of a node share: its identity, store, peers, ring, clock and liveness beliefs.
+//!
+//! Held behind one `Arc`. It has small answers (who is usable, what time is it, where does a key live) and no loops.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+
+use super::bootstrap::AcceptorLock;
+use super::gossip::GossipHandle;
+use super::hedging::Budget;
+use super::operation::Failed;
+use super::route::Route;
+use super::routing::Candidate;
+use crate::metrics::Metrics;
+use crate::peer::client::PeerPool;
+use crate::peer::greeting::LocalIdentity;
+use crate::peer::{FailureKind, OperationFailure};
+use crate::protocol::id::{EpochNumber, NodeId, NodeName, PartitionId, ZoneName};
+use crate::protocol::key::Key;
+use crate::protocol::membership::member::Facts;
+use crate::protocol::register::Refusal;
+use crate::protocol::ring::epoch::RingEpoch;
+use crate::protocol::stamp::{HybridClock, Stamp};
+use crate::runtime::clock;
+use crate::runtime::tasks::Tasks;
+use crate::storage::Storage;
+
+/// Who this node is.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    /// Id of its data folder.
+    pub(super) id: NodeId,
+    /// Name.
+    pub(super) name: NodeName,
+    /// Zone.
+    pub(super) zone: ZoneName,
+}
+
+/// The common ground of a node's parts.
+pub(super) struct Shared {
+    pub(super) identity: Identity,
+    pub(super) storage: Storage,
+    pub(super) peers: PeerPool,
+    pub(super) local: Arc<LocalIdentity>,
+    pub(super) gossip: GossipHandle,
+    pub(super) acceptor: AcceptorLock,
+    pub(super) tasks: Tasks,
+    pub(super) metrics: Metrics,
+    pub(super) hedges: Budget,
+    pub(super) ring: ArcSwapOption<RingEpoch>,
+    /// Nodes that gossip calls dead, left or draining.
+    pub(super) shunned: ArcSwap<HashSet<NodeId>>,
+    pub(super) draining: AtomicBool,
+    pub(super) started_at: Instant,
+    pub(super) hybrid: Mutex<HybridClock>,
+}
+
+impl Shared {
+    /// Hybrid time in microseconds.
+    pub(super) fn hybrid_now(&self) -> u64 {
+        self.hybrid.lock().now(clock::wall_micros())
+    }
+
+    /// A new stamp above `floor`.
+    pub(super) fn issue_stamp(&self, floor: Stamp) -> Stamp {
+        self.hybrid.lock().issue(clock::wall_micros(), floor)
+    }
+
+    /// Moves the clock past a stamp seen.
+    pub(super) fn observe(&self, stamp: Stamp) {
+        self.hybrid.lock().observe(stamp);
+    }
+
+    /// Whether it makes sense to send to a node.
+    pub(super) fn is_usable(&self, node: NodeId) -> bool {
+        !self.shunned.load().contains(&node)
+    }
+
+    /// The epoch adopted here; number 0 if none.
+    pub(super) fn epoch_number(&self) -> EpochNumber {
+        self.ring.load().as_ref().map_or(EpochNumber(0), |ring| ring.number())
+    }
+
+    /// The replicas of a key under the current epoch.
+    pub(super) fn route(&self, key: &Key) -> Result<Route, Failed> {
+        let epoch = self.ring.load_full().ok_or_else(no_ring)?;
+        let partition = epoch.partition_of(key);
+        Ok(self.route_partition(epoch, partition))
+    }
+
+    /// The replicas of a partition under a given epoch.
+    pub(super) fn route_partition(&self, epoch: Arc<RingEpoch>, partition: PartitionId) -> Route {
+        let this = self.identity.id;
+        Route::new(epoch, partition, this, |replica| Candidate {
+            is_self: replica.id == this,
+            usable: replica.id == this || (self.is_usable(replica.id) && self.peers.is_connected(replica.id)),
+            same_zone: replica.zone == self.identity.zone,
+            latency: self.peers.latency(replica.id).map_or(Duration::ZERO, |latency| latency.mean),
+        })
+    }
+
+    /// Whether this node holds a partition under an epoch number that it shares.
+    pub(super) fn holds(&self, epoch: EpochNumber, partition: PartitionId) -> Result<(), Refusal> {
+        let ring = self.ring.load();
+        let Some(ring) = ring.as_ref().filter(|ring| ring.number() == epoch) else {
+            return Err(Refusal::WrongEpoch { current: self.epoch_number() });
+        };
+        if ring.is_replica(partition, self.identity.id) { Ok(()) } else { Err(Refusal::NotReplica) }
+    }
+
+    /// Tells the other members what this node says of itself now.
+    pub(super) fn tell_gossip(&self) {
+        let ring = self.ring.load();
+        self.gossip.set_local(Facts {
+            cluster: ring.as_ref().map(|ring| ring.cluster()),
+            epoch: self.epoch_number(),
+            epoch_hash: ring.as_ref().map(|ring| ring.hash().0).unwrap_or_default(),
+            draining: self.is_draining(),
+        });
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// The failure of every operation before there is a ring.
+pub(super) fn no_ring() -> Failed {
+    let failure = OperationFailure { kind: FailureKind::NoRing, may_be_applied: false, required: 0, received: 0 };
+    Failed { failure, epoch: EpochNumber(0), partition: None, replicas_total: 0 }
+}

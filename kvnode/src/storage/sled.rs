@@ -1,0 +1,204 @@
+//! The sled 0.34 engine, made durable by us.
+//!
+//! On Linux sled's own `flush` writes and calls `sync_file_range`, which orders nothing and commits no metadata, so
+//! every sync here is: flush, then `fdatasync` of sled's `db` file through our own descriptor (a descriptor
+//! reports a write-back error that happened after it was opened, whoever else saw it first), and an fsync of the
+//! folder when it changed. Segments are as large as sled allows: a batch that spans several segments is what its
+//! recovery fails on after a power cut, and what goes to never-synced blob files is what exceeds a quarter of one.
+//! sled panics on damage; no panic crosses this file. It decides nothing about what is stored.
+
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use ::sled::{Db, IVec, Mode};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+
+use super::engine::{Batch, Error, Rows, Store};
+
+/// sled's largest: see above. Its pages are touched only as they are written, so an idle node does not pay for it.
+const SEGMENT_BYTES: usize = 16 << 20;
+
+/// sled in one folder.
+pub(super) struct SledStore {
+    folder: PathBuf,
+    cache_bytes: u64,
+    opened: RwLock<State>,
+}
+
+enum State {
+    Open(Opened),
+    Down(Error),
+}
+
+struct Opened {
+    db: Db,
+    file: File,
+    folder: File,
+    folder_synced_at: Mutex<Option<SystemTime>>,
+}
+
+impl SledStore {
+    /// Opens or creates; everything found is durable when this returns.
+    pub(super) fn open(folder: PathBuf, cache_bytes: u64) -> Result<Self, Error> {
+        let opened = Opened::open(&folder, cache_bytes)?;
+        Ok(Self { folder, cache_bytes, opened: RwLock::new(State::Open(opened)) })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Opened) -> Result<T, Error>) -> Result<T, Error> {
+        match &*self.opened.read() {
+            State::Open(opened) => guarded(|| act(opened)),
+            State::Down(error) => Err(error.clone()),
+        }
+    }
+}
+
+impl Opened {
+    fn open(folder: &Path, cache_bytes: u64) -> Result<Self, Error> {
+        let config = ::sled::Config::new()
+            .path(folder)
+            .cache_capacity(cache_bytes)
+            .segment_size(SEGMENT_BYTES)
+            .mode(Mode::HighThroughput)
+            .flush_every_ms(None);
+        let db = guarded(|| config.open().map_err(|error| from_sled(&error)))?;
+        let opened = Self {
+            db,
+            file: File::open(folder.join("db")).map_err(|error| from_io(&error))?,
+            folder: File::open(folder).map_err(|error| from_io(&error))?,
+            folder_synced_at: Mutex::new(None),
+        };
+        // What a killed process left in the page cache is visible now, so it must be durable before it is served.
+        guarded(|| opened.sync_everything(folder))?;
+        Ok(opened)
+    }
+
+    fn sync_everything(&self, folder: &Path) -> Result<(), Error> {
+        self.db.flush().map_err(|error| from_sled(&error))?;
+        for entry in folder.read_dir().map_err(|error| from_io(&error))? {
+            let path = entry.map_err(|error| from_io(&error))?.path();
+            File::open(path).and_then(|file| file.sync_all()).map_err(|error| from_io(&error))?;
+        }
+        self.sync_folder().map_err(|error| failed_sync(&error))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        // Refused for lack of space, this lost no page: it counts as a failed apply.
+        self.db.flush().map_err(|error| from_sled(&error))?;
+        self.file.sync_data().and_then(|()| self.sync_folder()).map_err(|error| failed_sync(&error))
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        let modified = self.folder.metadata()?.modified()?;
+        let mut synced_at = self.folder_synced_at.lock();
+        if *synced_at != Some(modified) {
+            self.folder.sync_all()?;
+            *synced_at = Some(modified);
+        }
+        Ok(())
+    }
+}
+
+impl Store for SledStore {
+    fn get(&self, row: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.with(|opened| Ok(opened.db.get(row).map_err(|error| from_sled(&error))?.map(Bytes::from_owner)))
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), Error> {
+        let mut changes = ::sled::Batch::default();
+        for (row, value) in batch.into_changes() {
+            match value {
+                Some(value) => changes.insert(&row[..], &value[..]),
+                None => changes.remove(&row[..]),
+            }
+        }
+        self.with(|opened| opened.db.apply_batch(changes).map_err(|error| from_sled(&error)))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.with(Opened::sync)
+    }
+
+    fn scan<'a>(&'a self, start: &[u8], end: &[u8]) -> Rows<'a> {
+        let range = (Bound::Included(IVec::from(start)), Bound::Excluded(IVec::from(end)));
+        let mut rows = match self.with(|opened| Ok(opened.db.range(range))) {
+            Ok(rows) => rows,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        let mut ended = false;
+        Box::new(std::iter::from_fn(move || {
+            if ended {
+                return None;
+            }
+            let step = guarded(|| match rows.next() {
+                None => Ok(None),
+                Some(Ok((row, value))) => Ok(Some((Bytes::from_owner(row), Bytes::from_owner(value)))),
+                Some(Err(error)) => Err(from_sled(&error)),
+            });
+            ended = !matches!(step, Ok(Some(_)));
+            step.transpose()
+        }))
+    }
+
+    fn size_on_disk(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        const STAT_BLOCK_BYTES: u64 = 512;
+        let size = self.with(|opened| opened.file.metadata().map_err(|error| from_io(&error)));
+        size.map_or(0, |metadata| metadata.blocks() * STAT_BLOCK_BYTES)
+    }
+
+    fn reopen(&self) -> Result<(), Error> {
+        let mut opened = self.opened.write();
+        if matches!(&*opened, State::Down(Error::Closed)) {
+            return Err(Error::Closed);
+        }
+        // sled must let go of its file before it can be opened again.
+        *opened = State::Down(Error::Failed { reason: "the store is being reopened".into() });
+        match Opened::open(&self.folder, self.cache_bytes) {
+            Ok(open) => *opened = State::Open(open),
+            Err(error) => {
+                *opened = State::Down(error.clone());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&self) {
+        let before = std::mem::replace(&mut *self.opened.write(), State::Down(Error::Closed));
+        // sled flushes when it is dropped, and may panic over it; all that was promised is synced already.
+        let _dropped = catch_unwind(AssertUnwindSafe(|| drop(before)));
+    }
+}
+
+/// Turns a panic of sled into damage. Nothing that is shared is left half changed by us: all state is sled's own.
+fn guarded<T>(act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Error::Damaged { reason: format!("sled panicked: {}", text.unwrap_or("no message")).into() })
+    })
+}
+
+fn from_sled(error: &::sled::Error) -> Error {
+    match error {
+        ::sled::Error::Io(error) => from_io(error),
+        ::sled::Error::Corruption { .. } => Error::Damaged { reason: error.to_string().into() },
+        other => Error::Failed { reason: other.to_string().into() },
+    }
+}
+
+fn from_io(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
+        _ => Error::Failed { reason: error.to_string().into() },
+    }
+}
+
+/// A sync that failed may have lost pages, whatever its reason: never to be taken for a full disk alone.
+fn failed_sync(error: &io::Error) -> Error {
+    Error::Failed { reason: format!("sync failed: {error}").into() }
+}
