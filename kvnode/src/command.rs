@@ -72,11 +72,11 @@ fn refuse(errors: &[ConfigError]) -> ExitCode {
 
 /// The configuration is good; do the files it names exist and make sense?
 fn check(config: &Config) -> ExitCode {
-    if config.credentials.is_some() {
-        if let Err(error) = crate::credentials::load(config) {
-            complain(&format!("error: {}\n", chain(&error)));
-            return ExitCode::from(USAGE);
-        }
+    if config.credentials.is_some()
+        && let Err(error) = crate::credentials::load(config)
+    {
+        complain(&format!("error: {}\n", chain(&error)));
+        return ExitCode::from(USAGE);
     }
     let addresses = &config.addresses;
     let text = format!(

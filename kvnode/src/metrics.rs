@@ -220,7 +220,6 @@ pub struct Metrics {
     durations: [Histogram; Operation::ALL.len()],
     quorum_failures: Family<Labels, Counter>,
     shed: Family<Label, Counter>,
-    replica_calls: Family<Labels, Histogram>,
     sources: Sources,
     /// Operations that asked one more replica because the first was slow.
     pub hedged: Counter,
@@ -228,10 +227,6 @@ pub struct Metrics {
     pub hints_delivered: Counter,
     /// Reads that wrote a newer record back.
     pub read_repairs: Counter,
-    /// Seconds that one sync of the store takes.
-    pub log_sync_seconds: Histogram,
-    /// Writes that one sync makes durable.
-    pub log_batch_size: Histogram,
 }
 
 impl Default for Metrics {
@@ -262,24 +257,18 @@ impl Metrics {
             durations,
             quorum_failures: Family::default(),
             shed: Family::default(),
-            replica_calls: Family::new_with_constructor(request_histogram),
             sources,
             hedged: Counter::default(),
             hints_delivered: Counter::default(),
             read_repairs: Counter::default(),
-            log_sync_seconds: request_histogram(),
-            log_batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             registry: Arc::default(),
         };
         let of = &metrics;
         registry.register("quorum_failures", "Operations that failed, by reason", of.quorum_failures.clone());
         registry.register("shed_requests", "Requests and connections refused at a limit", of.shed.clone());
-        registry.register("replica_rpc_duration_seconds", "Calls to replicas", of.replica_calls.clone());
         registry.register("hedged_operations", "Operations that asked one more replica", of.hedged.clone());
         registry.register("hints_delivered", "Hints that their targets made durable", of.hints_delivered.clone());
         registry.register("read_repairs", "Reads that wrote a newer record back", of.read_repairs.clone());
-        registry.register("log_sync_duration_seconds", "Syncs of the store", of.log_sync_seconds.clone());
-        registry.register("log_batch_size", "Writes made durable by one sync", of.log_batch_size.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
 
@@ -298,13 +287,6 @@ impl Metrics {
     /// Counts a request or connection refused at a limit.
     pub fn shed(&self, reason: &'static str) {
         self.shed.get_or_create(&[("reason", reason.to_owned())]).inc();
-    }
-
-    /// Seconds of one kind of call to the replicas of one zone: resolve once, then observe.
-    #[must_use]
-    pub fn replica_call_seconds(&self, operation: &'static str, peer_zone: &str) -> Histogram {
-        let labels = [("op", operation.to_owned()), ("peer_zone", peer_zone.to_owned())];
-        self.replica_calls.get_or_create_owned(&labels)
     }
 
     /// Adds figures that are asked for at every scrape.
@@ -347,7 +329,6 @@ mod tests {
                 Sample::gauge("hints_pending", "Hints held", 0.0).with("peer", "c1"),
             ]
         }));
-        metrics.replica_call_seconds("write", "a").observe(0.01);
         let text = metrics.encode();
         let shown = |line: &&str| {
             ["http_requests", "hints", "gossip", "shed", "quorum", "build"].iter().any(|part| line.contains(part))
@@ -369,6 +350,5 @@ mod tests {
         kvnode_hints_pending{peer="c1"} 0.0
         "#);
         assert!(text.contains("kvnode_http_request_duration_seconds_bucket{le=\"0.0004\",op=\"put\"} 2"), "{text}");
-        assert!(text.contains("kvnode_replica_rpc_duration_seconds_count{op=\"write\",peer_zone=\"a\"} 1"), "{text}");
     }
 }

@@ -3,7 +3,8 @@
 //! It parses, authenticates, bounds and renders; what an operation means is decided behind
 //! [`crate::node::service::NodeService`]. Every body fits in memory by its limits, so nothing here streams.
 //!
-//! Reading order: `types` (the bodies), `key_text` (keys as text).
+//! Reading order: `types` (the bodies), `action` (what there is), `service` (from request to answer), `kv` (the hot
+//! path), then `problem`, `auth`, `limits`; `connection` and `watch` carry it all over TLS.
 
 mod action;
 pub mod auth;
@@ -32,3 +33,6 @@ pub const KV_ACKS: HeaderName = HeaderName::from_static("kv-acks");
 pub const KV_EPOCH: HeaderName = HeaderName::from_static("kv-epoch");
 /// Set on answers that promise less than a quorum does: `one`.
 pub const KV_CONSISTENCY: HeaderName = HeaderName::from_static("kv-consistency");
+
+#[cfg(test)]
+mod tests;

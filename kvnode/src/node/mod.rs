@@ -9,6 +9,7 @@
 pub mod adoption;
 mod bootstrap;
 mod explain;
+mod figures;
 mod forward;
 pub mod gossip;
 mod hedging;

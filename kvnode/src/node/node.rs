@@ -10,7 +10,7 @@ use super::gossip::GossipHandle;
 use super::operation::{Explained, Failed, Got, ListQuery, Listed, Options, PutValue, Wrote};
 use super::service::{Bootstrap, BootstrapError, Bootstrapped, Check, ClusterView, NodeService};
 use super::shared::{Identity, Shared};
-use super::{adoption, bootstrap, explain, forward, hints, listing, request, view};
+use super::{adoption, bootstrap, explain, figures, forward, hints, listing, request, view};
 use crate::metrics::Metrics;
 use crate::peer::client::PeerPool;
 use crate::peer::greeting::LocalIdentity;
@@ -73,6 +73,7 @@ impl Node {
             acceptor: bootstrap::AcceptorLock::default(),
         });
         adoption::load(&shared)?;
+        figures::register(&shared);
         tasks.spawn("adoption", adoption::run(Arc::clone(&shared)));
         tasks.spawn("hints", hints::run(Arc::clone(&shared)));
         Ok(Self { shared })

@@ -152,6 +152,8 @@ impl<'a> Draft<'a> {
     /// The batch, and what to publish once it is durable.
     pub(super) fn finish(mut self) -> (Batch, Published) {
         for (target, count) in &self.published.targets {
+            // Counters go with the hints they count.
+            self.batch.join();
             let row = keyspace::hint_counter_row(*target);
             if *count == Target::default() {
                 self.batch.remove(row);
@@ -259,6 +261,9 @@ impl<'a> Draft<'a> {
         if let Some(stored) = before {
             self.remove_chunks(&with.row, stored);
         }
+        if !with.chunks.is_empty() {
+            self.batch.join();
+        }
         self.batch.put(with.row.clone(), with.head.clone());
         with.chunks.iter().for_each(|(row, chunk)| self.batch.put(row.clone(), chunk.clone()));
         let (version, chunked_bytes, size) = (with.version, with.chunked_bytes, with.size() as u64);
@@ -273,6 +278,7 @@ impl<'a> Draft<'a> {
 
     fn remove_chunks(&mut self, row: &Bytes, stored: Stored) {
         for chunk in chunk::rows(row, stored.version.stamp, stored.chunked_bytes) {
+            self.batch.join();
             self.batch.remove(chunk);
         }
     }

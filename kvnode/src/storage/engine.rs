@@ -15,7 +15,7 @@ pub trait Store: Send + Sync + 'static {
     /// The value of a row; also one that was applied but not yet synced.
     fn get(&self, row: &[u8]) -> Result<Option<Bytes>, Error>;
 
-    /// Applies all changes or, after a crash, none of them. On an error call [`Store::reopen`] before reading on:
+    /// Applies all changes; if they [belong together](Batch::join), a crash leaves all or none. On an error call [`Store::reopen`] before reading on:
     /// some may be visible and yet lost after a crash.
     fn apply(&self, batch: Batch) -> Result<(), Error>;
 
@@ -59,11 +59,12 @@ pub enum Error {
     Closed,
 }
 
-/// Changes that take effect together. Of two changes to one row the later counts.
+/// Changes to make in one go. Of two changes to one row the later counts.
 #[derive(Debug, Default)]
 pub struct Batch {
     changes: Vec<(Bytes, Option<Bytes>)>,
     bytes: usize,
+    joined: bool,
 }
 
 impl Batch {
@@ -77,6 +78,18 @@ impl Batch {
     pub fn remove(&mut self, row: Bytes) {
         self.bytes += row.len();
         self.changes.push((row, None));
+    }
+
+    /// Says that some of its changes make no sense without the others. Until then an engine may let a crash keep
+    /// any of them, which is all that unrelated rows need, and cheaper.
+    pub fn join(&mut self) {
+        self.joined = true;
+    }
+
+    /// Whether a crash must leave all of its changes or none.
+    #[must_use]
+    pub fn is_joined(&self) -> bool {
+        self.joined
     }
 
     /// True if it changes nothing.

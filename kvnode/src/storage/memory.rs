@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::engine::{Batch, Error, Rows, Store};
 
-/// What one unsynced batch replaced: row and earlier value.
+/// What an unsynced batch replaced, or one change of a batch that need not hang together: row and earlier value.
 type Undo = Vec<(Bytes, Option<Bytes>)>;
 
 /// A handle to rows in memory; clones share them.
@@ -45,7 +45,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Loses all batches that were not synced, but for the first `survivors` of them.
+    /// Loses all that was not synced, but for the first `survivors` batches, or changes of unjoined batches.
     pub fn cut_power(&self, survivors: usize) {
         let mut state = self.inner.state.lock();
         while state.unsynced.len() > survivors {
@@ -114,8 +114,14 @@ impl Store for MemoryStore {
         if state.full {
             return Err(Error::Full);
         }
+        // Unrelated changes may be lost one by one.
+        let joined = batch.is_joined();
         let mut undo = Undo::new();
         for (row, value) in batch.into_changes() {
+            if !joined && !undo.is_empty() {
+                let single = std::mem::take(&mut undo);
+                state.unsynced.push(single);
+            }
             let before = match value {
                 Some(value) => state.rows.insert(row.clone(), value),
                 None => state.rows.remove(&row),

@@ -66,7 +66,7 @@ pub struct Config {
     pub directory: PathBuf,
     /// The engine.
     pub engine: Engine,
-    /// Bytes of memory for the engine's page cache.
+    /// Bytes of memory that the engine's page cache may grow to; it starts at nothing.
     pub cache_bytes: u64,
     /// Writes that may wait or be under way; more are refused as overloaded.
     pub queue_writes: usize,
@@ -92,7 +92,7 @@ impl Config {
         Self {
             directory: directory.into(),
             engine: Engine::Sled,
-            cache_bytes: 64 << 20,
+            cache_bytes: 256 << 20,
             queue_writes: 16_384,
             queue_bytes: 64 << 20,
             free_floor_percent: 5,

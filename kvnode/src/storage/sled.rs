@@ -86,6 +86,29 @@ impl Opened {
         self.sync_folder().map_err(|error| failed_sync(&error))
     }
 
+    fn apply_together(&self, changes: &[(Bytes, Option<Bytes>)]) -> Result<(), Error> {
+        let mut batch = ::sled::Batch::default();
+        for (row, value) in changes {
+            match value {
+                Some(value) => batch.insert(&row[..], &value[..]),
+                None => batch.remove(&row[..]),
+            }
+        }
+        self.db.apply_batch(batch).map_err(|error| from_sled(&error))
+    }
+
+    /// sled's batch writes its log buffer out twice before it begins; single rows, atomic as they are, do not.
+    fn apply_each(&self, changes: &[(Bytes, Option<Bytes>)]) -> Result<(), Error> {
+        for (row, value) in changes {
+            let before = match value {
+                Some(value) => self.db.insert(row, &value[..]),
+                None => self.db.remove(row),
+            };
+            before.map_err(|error| from_sled(&error))?;
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> Result<(), Error> {
         // Refused for lack of space, this lost no page: it counts as a failed apply.
         self.db.flush().map_err(|error| from_sled(&error))?;
@@ -109,14 +132,9 @@ impl Store for SledStore {
     }
 
     fn apply(&self, batch: Batch) -> Result<(), Error> {
-        let mut changes = ::sled::Batch::default();
-        for (row, value) in batch.into_changes() {
-            match value {
-                Some(value) => changes.insert(&row[..], &value[..]),
-                None => changes.remove(&row[..]),
-            }
-        }
-        self.with(|opened| opened.db.apply_batch(changes).map_err(|error| from_sled(&error)))
+        let joined = batch.is_joined();
+        let changes = batch.into_changes();
+        self.with(|opened| if joined { opened.apply_together(&changes) } else { opened.apply_each(&changes) })
     }
 
     fn sync(&self) -> Result<(), Error> {

@@ -5,6 +5,7 @@ mod durability;
 mod faults;
 mod hints;
 mod model;
+mod power_cut;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};

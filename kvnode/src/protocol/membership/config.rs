@@ -42,12 +42,13 @@ pub struct Config {
     pub forget_after: Duration,
     /// Members held, 2 to 4096; memory is about 500 bytes each.
     pub max_members: usize,
-    pub(super) mechanisms: Mechanisms,
+    /// All on; only this module's tests can switch parts off.
+    pub mechanisms: Mechanisms,
 }
 
 /// Parts of the protocol that a test may switch off to show what they are good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mechanisms {
+pub struct Mechanisms {
     pub(super) refutation: bool,
     pub(super) confirmations: bool,
     pub(super) local_health: bool,
@@ -63,6 +64,12 @@ pub struct OutOfRange {
     pub name: &'static str,
     /// The range in words.
     pub range: &'static str,
+}
+
+impl Default for Mechanisms {
+    fn default() -> Self {
+        Self { refutation: true, confirmations: true, local_health: true, evidence: true, accuse_the_accused: true }
+    }
 }
 
 impl Default for Config {
@@ -85,13 +92,7 @@ impl Default for Config {
             stall_limit: Duration::from_millis(500),
             forget_after: Duration::from_secs(72 * 3600),
             max_members: 1024,
-            mechanisms: Mechanisms {
-                refutation: true,
-                confirmations: true,
-                local_health: true,
-                evidence: true,
-                accuse_the_accused: true,
-            },
+            mechanisms: Mechanisms::default(),
         }
     }
 }

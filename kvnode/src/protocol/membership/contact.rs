@@ -68,8 +68,9 @@ impl Contacts {
         self.in_flight.remove(&ticket).is_some()
     }
 
-    /// After a stall: what is in flight gets the lost time back.
+    /// After a stall: everything gets the lost time back.
     pub(super) fn shift(&mut self, by: Duration) {
+        (self.next_try, self.next_push_pull) = (self.next_try + by, self.next_push_pull + by);
         for (_, until) in self.in_flight.values_mut() {
             *until = *until + by;
         }

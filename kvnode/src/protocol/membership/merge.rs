@@ -352,10 +352,13 @@ impl Membership {
     }
 
     fn conflict(&mut self, claimed: Arc<Member>, turn: &mut Turn<'_>) {
-        let Some(entry) = self.roster.get_mut(&claimed.id) else { return };
+        let id = claimed.id;
+        let Some(entry) = self.roster.get_mut(&id) else { return };
         self.counters.conflicts += 1;
         if entry.conflict.replace(claimed.incarnation) != Some(claimed.incarnation) {
             turn.event(Event::IdConflict { held: Arc::clone(&entry.known.member), claimed });
+            // If the node has only moved, its old place is silent: the sooner that is known, the sooner it is back.
+            self.probe(id, turn);
         }
     }
 

@@ -160,6 +160,27 @@ fn a_mass_restart_converges_from_memory_or_from_seeds() {
     check(10, |seed| mass_restart(seed, false, true));
 }
 
+/// A node comes back elsewhere while its old place is still held alive.
+fn moved(seed: u64) -> Outcome {
+    let mut world = World::formed(seed, 4, Config::default());
+    world.kill(3);
+    world.move_to(3, 103);
+    world.start(3);
+    within(&mut world, 10, "alive at its new place", |w| {
+        let place = super::world::addresses(103);
+        let seen = |observer: usize| {
+            let machine = w.nodes[observer].machine.as_ref();
+            machine.is_some_and(|m| m.members().any(|k| k.state == State::Alive && k.member.addresses == place))
+        };
+        (0..3).all(seen) && w.is_converged()
+    })
+}
+
+#[test]
+fn a_moved_node_is_taken_once_its_old_place_is_dead() {
+    check(10, moved);
+}
+
 fn partition(seed: u64) -> Outcome {
     let mut world = World::formed(seed, 6, Config::default());
     world.cut_between(&[0, 1, 2], &[3, 4, 5]);

@@ -242,6 +242,21 @@ fn streams_keep_a_node_alive_whose_datagrams_are_blocked_and_it_is_reported() {
 }
 
 #[test]
+fn a_stall_is_noticed_once_and_gives_the_accused_the_lost_time_back() {
+    let mut bench = Bench::new();
+    bench.packet(member(1, 1, 10), vec![alive(2, 1)]);
+    bench.packet(member(1, 1, 10), vec![suspect(2, 1, 1)]);
+    bench.now = bench.now + seconds(60);
+    for _ in 0..3 {
+        bench.packet(member(1, 1, 10), vec![]);
+    }
+    let out = bench.input(Input::Wake);
+    assert_eq!((bench.machine.counters().stalls, bench.state(2)), (1, Some((State::Suspect, 1))), "{out:?}");
+    bench.run(7000);
+    assert_eq!((bench.machine.counters().stalls, bench.state(2)), (1, Some((State::Dead, 1))));
+}
+
+#[test]
 fn a_lost_connection_starts_a_probe_at_once() {
     let mut bench = Bench::new();
     bench.packet(member(1, 1, 10), vec![]);

@@ -51,6 +51,8 @@ pub(super) struct Node {
     paused_until: Duration,
     wake_at: Option<Duration>,
     zone: usize,
+    /// Number from which its addresses are made; its own unless it moved.
+    place: usize,
 }
 
 /// A death that one node believed in while the other was running.
@@ -124,6 +126,7 @@ impl World {
             paused_until: Duration::ZERO,
             wake_at: None,
             zone: number % 3,
+            place: number,
         };
         Self {
             rng: StdRng::seed_from_u64(seed),
@@ -167,7 +170,8 @@ impl World {
         let remembered = node.remembered.clone().unwrap_or_default();
         let saved = node.remembered.as_ref().map(|remembered| remembered.incarnation);
         let incarnation = Incarnation::at_start(saved, unix_ms);
-        let local = Member { incarnation, facts: node.facts, ..member(number, node.zone, 0) };
+        let (facts, addresses) = (node.facts, addresses(node.place));
+        let local = Member { incarnation, facts, addresses, ..member(number, node.zone, 0) };
         let start = Start { local, peers: remembered.peers, seeds: node.seeds.clone() };
         node.machine = Some(Membership::new(self.config.clone(), start, now, &mut self.rng));
         node.life += 1;
@@ -178,6 +182,11 @@ impl World {
 
     pub(super) fn kill(&mut self, node: usize) {
         self.nodes[node].machine = None;
+    }
+
+    /// The next start is at other addresses.
+    pub(super) fn move_to(&mut self, node: usize, place: usize) {
+        self.nodes[node].place = place;
     }
 
     /// SIGSTOP; all that is meant for the node waits for its SIGCONT after `duration`.
@@ -334,7 +343,7 @@ impl World {
     }
 
     fn find(&self, fits: impl Fn(Addresses) -> bool) -> Option<usize> {
-        (0..self.nodes.len()).find(|node| fits(addresses(*node)))
+        (0..self.nodes.len()).find(|node| fits(addresses(self.nodes[*node].place)))
     }
 
     fn way(&mut self, from: usize, to: usize) -> Duration {
@@ -375,7 +384,7 @@ impl World {
         for _ in 0..copies {
             if !self.rng.random_bool(self.loss) {
                 let at = self.now + self.way(node, target);
-                let from = addresses(node).gossip;
+                let from = addresses(self.nodes[node].place).gossip;
                 self.at(at, Happening::Packet { to, from, packet: packet.clone() });
             }
         }
