@@ -10,6 +10,8 @@ const MAX_FILE_LINES: usize = 800;
 const MAX_FUNCTION_LINES: usize = 70;
 const MAX_MAIN_LINES: usize = 30;
 const MIN_DOC_LINES: usize = 3;
+/// Files of tests say in one line what they hold to be true; their parent says the rest.
+const MIN_TEST_DOC_LINES: usize = 1;
 
 /// What each top-level module of kvnode may import from kvnode, besides itself. `*` is everything.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -37,6 +39,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["api", "protocol", "runtime"]),
+    ("credentials", &["api::tokens", "certificates", "config", "peer::tls", "protocol"]),
+    ("command", &["config", "credentials", "protocol", "server"]),
     ("server", &["*"]),
     ("main", &["*"]),
     ("lib", &[]),
@@ -173,7 +177,8 @@ fn files_and_functions_are_short() {
 fn every_file_opens_with_its_doc() {
     let undocumented = |source: &Source| {
         let lines = source.text.lines().take_while(|line| line.starts_with("//!")).count();
-        (lines < MIN_DOC_LINES).then(|| format!("{} has {lines} lines of opening doc", source.path))
+        let least = if source.is_test() { MIN_TEST_DOC_LINES } else { MIN_DOC_LINES };
+        (lines < least).then(|| format!("{} has {lines} lines of opening doc", source.path))
     };
     let broken: Vec<String> = all(&CRATES).iter().filter_map(undocumented).collect();
     assert_none("what a file is, and what it deliberately does not do, stands at its top", &broken);

@@ -72,7 +72,8 @@ pub struct Violation {
     /// The operations that contradict each other, by start, without those that play no part. A delete stays if some
     /// read might have seen it.
     pub operations: Vec<Operation>,
-    /// Other operations of the key that overlap the window, by start; at most [`MAX_CONTEXT`].
+    /// Other operations of the key that overlap the window, without reads that saw nothing, by start; at most
+    /// [`MAX_CONTEXT`].
     pub context: Vec<Operation>,
     /// First and last nanosecond that matters.
     pub window: (u64, u64),
@@ -223,8 +224,13 @@ fn explain(key: &str, operations: &[&Operation], steps: Vec<Step>) -> Violation 
     let first = deciding.iter().map(|operation| operation.invoked_at).min().unwrap_or_default();
     let moments = deciding.iter().flat_map(|operation| [Some(operation.invoked_at), operation.completed_at()]);
     let window = (first, moments.flatten().max().unwrap_or(first));
+    let unanswered_read = |operation: &Operation| {
+        matches!(operation.kind, Kind::Get { .. }) && !matches!(operation.completion, Completion::Ok { .. })
+    };
     let overlaps = |operation: &Operation| {
-        operation.invoked_at <= window.1 && operation.completed_at().is_none_or(|at| at >= window.0)
+        !unanswered_read(operation)
+            && operation.invoked_at <= window.1
+            && operation.completed_at().is_none_or(|at| at >= window.0)
     };
     let mut context = all(&|index, operation| !chosen.contains(&index) && overlaps(operation));
     // The operations that end the window are the likeliest to tell: keep the latest.
