@@ -331,7 +331,7 @@ mod tests {
         }));
         let text = metrics.encode();
         let shown = |line: &&str| {
-            ["http_requests", "hints", "gossip", "shed", "quorum", "build"].iter().any(|part| line.contains(part))
+            ["http_requests", "hints_p", "gossip", "shed", "quorum", "build"].iter().any(|part| line.contains(part))
         };
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("# TYPE")).filter(shown).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"

@@ -1,5 +1,6 @@
 //! The laws of the store, against a model and under every failure the memory engine can play; the same laws on
-//! sled with reopening. To add a law, write a `check` over [`Config`] and call it for both engines.
+//! sled with reopening. To add a law, write a closure over `open` and give it to [`check_both`].
+//! What needs real processes, such as SIGKILL under load, is tested elsewhere.
 
 mod durability;
 mod faults;

@@ -408,7 +408,7 @@ async fn metrics_show_the_view_and_the_requests() {
     let api = api(&FakeNode::default(), Limits::default());
     ask(&api, "GET /v1/kv/a", &[], "").await;
     let text = ask(&api, "GET /metrics", &[], "").await.text();
-    let shown = ["members{", "partitions{", "hints", "ring_epoch ", "requests_total{"];
+    let shown = ["members{", "partitions{", "hints_b", "hints_p", "ring_epoch ", "requests_total{"];
     let lines: Vec<_> =
         text.lines().filter(|line| !line.starts_with('#') && shown.iter().any(|part| line.contains(part))).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"

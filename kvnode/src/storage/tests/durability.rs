@@ -1,4 +1,6 @@
 //! What is acknowledged is durable, what is read is durable, and merging keeps the highest stamp.
+//!
+//! Syncs are held with the memory engine's gate, so that nothing here depends on how long one takes.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! Full disks, failed syncs, flipped bits, overload, closed stores, held folders.
+//!
+//! Each fault has a typed outcome, and what is not concerned by it goes on.
 
 use super::*;
 use crate::storage::OpenError;

@@ -1,4 +1,6 @@
 //! Hints: durable, merged, counted, capped; past a cap a dirty partition.
+//!
+//! Hints have no completion: a document written behind them tells that they are committed.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
 //! Random operations and power cuts against a model: every acknowledged write is there, none is torn, none invented.
+//!
+//! A deliberate fault, acknowledging before the sync, shows that the laws can fail.
 
 use std::collections::BTreeMap;
 
