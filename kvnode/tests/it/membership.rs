@@ -101,4 +101,16 @@ async fn load_kills_nobody() {
     }
     stop.now();
     assert_eq!(tasks.shutdown(clock::monotonic_now() + PATIENCE).await, 0);
+    // A death between two looks shows in the counters.
+    for index in 0..3 {
+        assert_eq!(deaths_confirmed(&cluster, index).await, 0.0, "by {}", cluster.nodes[index].name);
+    }
+}
+
+/// Members that this node declared dead since it started.
+async fn deaths_confirmed(cluster: &Cluster, index: usize) -> f64 {
+    let text = cluster.client(index).metrics().await.expect("metrics");
+    let line = text.lines().find(|line| line.starts_with("kvnode_gossip_") && line.contains("\"confirmed\""));
+    let value = line.and_then(|line| line.rsplit(' ').next()).expect("a counter of confirmed suspicions");
+    value.parse().expect("a number")
 }

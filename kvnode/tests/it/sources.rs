@@ -49,7 +49,7 @@ impl Source {
 
     /// Whether it holds nothing but tests.
     pub(crate) fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs") || self.path.contains("/tests/")
     }
 
     /// Its code up to the first test item.
