@@ -9,6 +9,7 @@
 //! `server` wires. `runtime` and `metrics` are leaves anyone in the shell may use.
 
 pub mod api;
+pub mod audit;
 pub mod certificates;
 pub mod client;
 pub mod command;
