@@ -1,4 +1,6 @@
-//! The daemon's entry: hands the command line to the library and returns its exit code. Nothing else.
+//! The daemon's entry: hands the command line to the library and returns its exit code.
+//!
+//! Nothing else is here but the choice of allocator, which belongs to the program and not to the library.
 
 use std::process::ExitCode;
 

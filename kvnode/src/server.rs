@@ -122,7 +122,7 @@ async fn run_on(
     storage: Storage,
     store_failure: watch::Receiver<Option<String>>,
 ) -> Result<(), Error> {
-    let kept = identity::load(config, &storage)?;
+    let kept = identity::load(&config.name, &storage)?;
     let loaded = credentials::load(config)?;
     let listeners = start::Listeners::bind(config)?;
     let signals = Signals::watch()?;

@@ -1,4 +1,6 @@
 //! "Did you mean": the nearest of a few known words, by edit distance (Levenshtein 1966).
+//!
+//! It only suggests; that the word is unknown was decided before, and nothing is ever taken for another.
 
 /// The known word that `typed` most likely meant; none if all are too far.
 pub(super) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -16,6 +17,11 @@ use crate::runtime::clock;
 
 /// Bodies up to this many bytes are not counted towards the total: the limit on connections bounds them.
 const UNCOUNTED_BYTES: usize = 16 * 1024;
+
+/// Bytes of a refused body that are read all the same: four of the largest values.
+const DISCARDED_BYTES: usize = 4 * 1024 * 1024;
+/// How long that may take: a client that is really sending has sent it by then.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// A whole body, and its share of the memory for bodies until it is dropped.
 pub(super) struct Held {
@@ -68,6 +74,22 @@ where
         }
     }
     Ok(bytes.freeze())
+}
+
+/// Reads on and forgets, so that a client still sending sees the refusal instead of a broken connection. Bounded in
+/// bytes and time: past that the connection closes under it.
+pub(super) async fn discard<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+    let mut left = DISCARDED_BYTES;
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whether it came to the end makes no difference to the answer.
+    let _ended = clock::until(clock::monotonic_now() + DISCARD_TIME, all).await;
 }
 
 fn too_large(max: usize, found: &str) -> Refused {

@@ -19,7 +19,7 @@ use super::action::Action;
 use super::auth::Access;
 use super::limits::{Entered, Gate, Limits};
 use super::problem::Refused;
-use super::{batch, cluster, kv, list, openapi, probes};
+use super::{batch, body, cluster, kv, list, openapi, probes};
 use crate::metrics::{Metrics, Operation, Sample};
 use crate::node::service::NodeService;
 use crate::runtime::clock;
@@ -71,11 +71,14 @@ impl<S: NodeService> Api<S> {
         B::Error: Display,
     {
         let started = clock::monotonic_now();
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let (operation, answered) = match Action::resolve(&parts.method, parts.uri.path()) {
-            Ok(action) => (action.operation(), self.act(action, parts, body, started).await),
+            Ok(action) => (action.operation(), self.act(action, parts, &mut body, started).await),
             Err(refused) => (Operation::Other, Err(refused)),
         };
+        if answered.is_err() && !body.is_end_stream() {
+            body::discard(body).await;
+        }
         let mut answer = answered.unwrap_or_else(|refused| self.refuse(operation, refused));
         let took = clock::monotonic_now().saturating_duration_since(started);
         self.shared.metrics.answered(operation, answer.status().as_u16(), took);

@@ -1,5 +1,7 @@
 //! The configuration file: TOML, one flat table, keys named like the flags. Unknown keys and wrong types are errors
 //! with line and column, all reported together.
+//!
+//! It gives values no meaning (`parse` does) and reads no file itself.
 
 use toml_edit::{Document, Item, Value};
 

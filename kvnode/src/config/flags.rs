@@ -94,7 +94,7 @@ pub struct RunFlags {
     /// Copies of each key in a ring that this node forms, 1 to 7 [default: 3, or as many as there are nodes]
     #[arg(long, value_name = "NUMBER", help_heading = "Cluster")]
     replicas: Option<String>,
-    /// Partitions of a ring that this node forms: a power of two, 1 to 32768 [default: 256]
+    /// Partitions of a ring that this node forms: a power of two, 1 to 4096 [default: 256]
     #[arg(long, value_name = "NUMBER", help_heading = "Cluster")]
     partitions: Option<String>,
     /// The cluster's CA certificate, PEM; the next three go with it [default: made in the data folder]

@@ -12,6 +12,7 @@ use super::raw::{ConfigError, Place, RawSettings};
 use super::units::{parse_bytes, parse_duration};
 use super::{Addresses, Authentication, Config, Credentials, Limits, LogSettings, StorageEngine, StorageSettings};
 use crate::protocol::id::NodeName;
+use crate::protocol::key::Partitioner;
 use crate::protocol::register::replicas::MAX_REPLICAS;
 
 /// Most addresses to join by: more are a sign of a mistake, and each is tried in turn.
@@ -234,8 +235,8 @@ impl Reader<'_> {
 
     fn partitions(&mut self) -> u32 {
         self.value("partitions", 256, |text| match text.parse::<u32>() {
-            Ok(count) if count.is_power_of_two() && count <= 32_768 => Ok(count),
-            _ => Err(format!("expected a power of two from 1 to 32768, found {text:?}")),
+            Ok(count) if count.is_power_of_two() && count <= Partitioner::MAX_COUNT => Ok(count),
+            _ => Err(format!("expected a power of two from 1 to {}, found {text:?}", Partitioner::MAX_COUNT)),
         })
     }
 
@@ -309,11 +310,11 @@ mod tests {
         missing: cert-file: required together with ca-file, cert-file, key-file and gossip-key-file
         missing: key-file: required together with ca-file, cert-file, key-file and gossip-key-file
         missing: gossip-key-file: required together with ca-file, cert-file, key-file and gossip-key-file
-        --name: node name may hold only a-z, 0-9 and '-', and must start and end with a letter or digit; found 'A' at position 0
         --join: expected host:port such as 127.0.2.1:7946, found "x"
+        --name: node name may hold only a-z, 0-9 and '-', and must start and end with a letter or digit; found 'A' at position 0
         --bootstrap: a is named twice
         --replicas: expected a whole number from 1 to 7, found "8"
-        --partitions: expected a power of two from 1 to 32768, found "100"
+        --partitions: expected a power of two from 1 to 4096, found "100"
         --cache-size: expected a size such as 64MiB (units B, KiB, MiB, GiB), found "64MB"
         --hint-age: expected a duration such as 500ms or 2s (units ms, s, m, h), found "3"
         --log-format: expected human or json, found "xml"

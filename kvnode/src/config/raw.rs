@@ -1,4 +1,6 @@
-//! Raw settings: text with the place it came from. No meaning yet.
+//! Raw settings: text with the place it came from, so that every error can say where.
+//!
+//! No meaning yet: what a text must look like is decided in `parse`, once for flags and file alike.
 
 use std::collections::BTreeMap;
 use std::fmt;

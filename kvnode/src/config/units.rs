@@ -1,5 +1,6 @@
-//! Sizes and durations as people write them: `64MiB`, `1KiB`, `500ms`, `2s`, `3h`. Whole numbers only; no unit is
-//! guessed.
+//! Sizes and durations as people write them: `64MiB`, `1KiB`, `500ms`, `2s`, `3h`.
+//!
+//! Whole numbers with a unit only: nothing is guessed, and decimal units (MB) are refused rather than misread.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! What a node remembers of its peers across restarts, as bytes for its store: `version 1 | incarnation 8 | count 2 |
-//! (peer address, gossip address) each`. Where they are kept is the caller's business; losing them is safe.
+//! (peer address, gossip address) each`.
+//!
+//! Where they are kept is the caller's business; losing them is safe.
 
 use super::packet::DecodeError;
 use super::record::{Reader, put_address, put_incarnation};

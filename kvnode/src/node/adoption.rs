@@ -99,12 +99,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
 fn refresh_peers(shared: &Arc<Shared>) {
     let members = shared.gossip.members();
     let this = shared.identity.id;
-    let mut shunned = HashSet::new();
+    let (mut shunned, mut reluctant) = (HashSet::new(), HashSet::new());
     let mut peers: Vec<PeerAddress> = Vec::new();
     for record in members.iter().filter(|record| record.member.id != this) {
-        let (id, state) = (record.member.id, record.member_state());
-        if matches!(state, MemberState::Dead | MemberState::Left) {
-            shunned.insert(id);
+        let id = record.member.id;
+        match record.member_state() {
+            MemberState::Dead | MemberState::Left => drop(shunned.insert(id)),
+            MemberState::Draining => drop(reluctant.insert(id)),
+            MemberState::Alive | MemberState::Suspect => {}
         }
         let address = record.member.addresses.peer.to_string();
         peers.push(PeerAddress { id, name: record.member.name.clone(), address });
@@ -116,6 +118,7 @@ fn refresh_peers(shared: &Arc<Shared>) {
         }
     }
     shared.peers.set_peers(peers);
+    shared.reluctant.store(Arc::new(reluctant));
     let before = shared.shunned.swap(Arc::new(shunned));
     for node in before.iter().filter(|node| shared.is_usable(**node)) {
         shared.peers.nudge(*node);

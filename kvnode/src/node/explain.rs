@@ -1,4 +1,6 @@
-//! Why one key reads as it does: asks every replica for its version and times the answers. Changes nothing.
+//! Why one key reads as it does: asks every replica for its version and times the answers.
+//!
+//! For operators. It changes nothing, repairs nothing, and shows a replica that does not answer as just that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use crate::protocol::record::Version;
 use crate::protocol::register::replicas::ReplicaIndex;
 use crate::protocol::register::{Reply, Request};
 use crate::runtime::clock;
+use crate::storage::Origin;
 
 /// Asks all replicas at once; those that do not answer by the deadline are shown without a stamp.
 pub(super) async fn explain(shared: &Arc<Shared>, key: Key, deadline: Instant) -> Result<Explained, Failed> {
@@ -45,7 +48,7 @@ async fn ask(
     let request = Request::ReadVersion { partition: route.partition, key: key.clone() };
     let reply = if route.is_self(replica) {
         let (done, answer) = tokio::sync::oneshot::channel();
-        local::carry_out(&shared.storage, request, move |reply| drop(done.send(reply)));
+        local::carry_out(&shared.storage, request, Origin::Client, move |reply| drop(done.send(reply)));
         clock::until(deadline, answer).await?.ok()?
     } else {
         let request = PeerRequest::Register { epoch: route.epoch_number(), request };

@@ -3,7 +3,6 @@
 //! Both are durable before they are used. A new folder makes a new id: a node that lost its data does not vote
 //! under its old identity. A new writer at each start makes stamps unique even if the clock goes back.
 
-use crate::config::Config;
 use crate::protocol::id::{NodeId, NodeName};
 use crate::storage::{ReadError, Storage, WriteError};
 
@@ -48,14 +47,14 @@ pub struct Kept {
 }
 
 /// Reads or makes the id, and makes a writer; all durable when this returns.
-pub fn load(config: &Config, storage: &Storage) -> Result<Kept, Error> {
+pub fn load(name: &NodeName, storage: &Storage) -> Result<Kept, Error> {
     match storage.document(NAME_DOCUMENT)? {
-        Some(kept) if kept != config.name.as_str().as_bytes() => {
+        Some(kept) if kept != name.as_str().as_bytes() => {
             let kept = String::from_utf8_lossy(&kept).into_owned();
-            return Err(Error::OtherName { kept, given: config.name.clone() });
+            return Err(Error::OtherName { kept, given: name.clone() });
         }
         Some(_) => {}
-        None => storage.put_document_blocking(NAME_DOCUMENT, config.name.as_str().to_owned().into())?,
+        None => storage.put_document_blocking(NAME_DOCUMENT, name.as_str().to_owned().into())?,
     }
     let node = match storage.document(ID_DOCUMENT)? {
         Some(text) => std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).ok_or(Error::Damaged)?,

@@ -1,11 +1,18 @@
-//! A replica's answers from its own storage: the one place where register questions meet the store, used for this
-//! node's own operations and for those of its peers alike.
+//! A replica's answers from its own storage: the one place where register questions meet the store.
+//!
+//! Used for this node's own operations and for those of its peers alike. It checks neither epoch nor placement: its
+//! callers did.
 
 use crate::protocol::register::{Refusal, Reply, Request};
 use crate::storage::{Origin, ReadError, Storage, WriteError};
 
 /// Carries a request out; `done` is called exactly once, here or on the committer's thread, and must not block.
-pub(super) fn carry_out(storage: &Storage, request: Request, done: impl FnOnce(Reply) + Send + 'static) {
+pub(super) fn carry_out(
+    storage: &Storage,
+    request: Request,
+    origin: Origin,
+    done: impl FnOnce(Reply) + Send + 'static,
+) {
     match request {
         Request::Read { partition, key } => storage.read(partition, &key, move |result| {
             done(result.map_or_else(|error| refused_read(&error), Reply::Record));
@@ -18,7 +25,7 @@ pub(super) fn carry_out(storage: &Storage, request: Request, done: impl FnOnce(R
             done(result.map_or_else(|error| refused_read(&error), Reply::Version));
         }
         Request::Write { partition, key, record } => {
-            storage.write(partition, &key, &record, Origin::Client, move |result| {
+            storage.write(partition, &key, &record, origin, move |result| {
                 done(result.map_or_else(|error| Reply::Refused(refusal_of(&error)), |()| Reply::Written));
             });
         }
@@ -33,7 +40,9 @@ fn refused_read(_error: &ReadError) -> Reply {
 pub(super) fn refusal_of(error: &WriteError) -> Refusal {
     match error {
         WriteError::Overloaded => Refusal::Overloaded,
-        WriteError::DiskFull => Refusal::DiskFull,
-        _ => Refusal::StoreFailed,
+        WriteError::BelowFloor => Refusal::DiskFull,
+        // Part of the batch may be on disk: the coordinator must not call it "not applied".
+        WriteError::DiskFull | WriteError::Failed { .. } => Refusal::StoreFailed,
+        WriteError::TooLarge { .. } | WriteError::Damaged | WriteError::Closed => Refusal::StoreFailed,
     }
 }

@@ -67,6 +67,7 @@ impl Node {
             hedges: super::hedging::Budget::default(),
             ring: arc_swap::ArcSwapOption::empty(),
             shunned: arc_swap::ArcSwap::default(),
+            reluctant: arc_swap::ArcSwap::default(),
             draining: std::sync::atomic::AtomicBool::new(false),
             started_at: clock::monotonic_now(),
             hybrid: parking_lot::Mutex::new(HybridClock::new(parts.writer)),

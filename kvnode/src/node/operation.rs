@@ -1,4 +1,6 @@
-//! The vocabulary between the API and the node: options, outcomes, failures. No logic.
+//! The vocabulary between the API and the node: options, outcomes, failures.
+//!
+//! Plain data without logic; what the words mean over HTTP is the API's business, how they come about the node's.
 
 use std::time::{Duration, Instant};
 

@@ -15,6 +15,7 @@ use crate::protocol::id::{EpochNumber, PartitionId};
 use crate::protocol::key::Key;
 use crate::protocol::record::{Content, Record};
 use crate::protocol::register::{Refusal, Reply, Request};
+use crate::storage::Origin;
 
 /// Most items of one scan page, whatever the caller asks: about 1 MiB of keys.
 const SCAN_LIMIT: usize = 1000;
@@ -55,7 +56,7 @@ impl Node {
         if let Request::Write { record, .. } = &request {
             shared.observe(record.stamp);
         }
-        local::carry_out(&shared.storage, request, move |reply| respond(PeerReply::Register(reply)));
+        local::carry_out(&shared.storage, request, Origin::Client, move |reply| respond(PeerReply::Register(reply)));
     }
 
     fn write_many(&self, epoch: EpochNumber, records: Vec<(PartitionId, Key, Record)>, respond: Responder) {

@@ -23,6 +23,7 @@ use crate::protocol::register::put::{self, Put};
 use crate::protocol::register::replicas::{Ask, Event, Failure, Kind, ReplicaIndex, Send};
 use crate::protocol::register::{Refusal, Reply, Request};
 use crate::runtime::clock;
+use crate::storage::Origin;
 
 /// What an operation is about, and how it reaches replicas.
 struct Driver {
@@ -30,6 +31,8 @@ struct Driver {
     route: Route,
     key: Key,
     options: Options,
+    /// On whose behalf it writes.
+    origin: Origin,
     inbox: Inbox,
     sends: Vec<Send>,
     events: VecDeque<Event>,
@@ -38,7 +41,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(shared: Arc<Shared>, route: Route, key: Key, options: Options) -> Self {
+    fn new(shared: Arc<Shared>, route: Route, key: Key, options: Options, origin: Origin) -> Self {
         let hedge_at = shared.hedge_delay(&route).map(|delay| clock::monotonic_now() + delay);
         shared.hedges.earn();
         Self {
@@ -46,6 +49,7 @@ impl Driver {
             route,
             key,
             options,
+            origin,
             inbox: Inbox::new(),
             sends: Vec::with_capacity(4),
             events: VecDeque::new(),
@@ -56,19 +60,32 @@ impl Driver {
 
     /// Sends what the machine asked for.
     fn dispatch(&mut self, record: Option<&Record>) {
-        for send in self.sends.drain(..) {
+        let mut sends = std::mem::take(&mut self.sends);
+        for send in sends.drain(..) {
             let (inbox, to, ask) = (self.inbox.clone(), send.to, send.ask);
             let request = request_for(ask, &self.route, &self.key, record);
             if self.route.is_self(to) {
                 let done = move |reply| inbox.push(Event::Reply { from: to, ask, reply });
-                local::carry_out(&self.shared.storage, request, done);
+                local::carry_out(&self.shared.storage, request, self.origin, done);
             } else if !self.shared.is_usable(self.route.node(to)) {
                 inbox.push(Event::Unreached { from: to, ask, may_have_acted: false });
             } else {
-                let request = PeerRequest::Register { epoch: self.route.epoch_number(), request };
+                let (request, class) = self.message(request);
                 let reply = Box::new(move |result| inbox.push(event_of(to, ask, result)));
-                self.shared.peers.call(self.route.node(to), &request, Class::Client, self.options.deadline, reply);
+                self.shared.peers.call(self.route.node(to), &request, class, self.options.deadline, reply);
             }
+        }
+        self.sends = sends;
+    }
+
+    /// How a request travels: what a read writes back is repair, which a nearly full disk still takes.
+    fn message(&self, request: Request) -> (PeerRequest, Class) {
+        let epoch = self.route.epoch_number();
+        match request {
+            Request::Write { partition, key, record } if self.origin == Origin::Repair => {
+                (PeerRequest::WriteMany { epoch, records: vec![(partition, key, record)] }, Class::Repair)
+            }
+            request => (PeerRequest::Register { epoch, request }, Class::Client),
         }
     }
 
@@ -112,6 +129,7 @@ fn request_for(ask: Ask, route: &Route, key: &Key, record: Option<&Record>) -> R
 fn event_of(from: ReplicaIndex, ask: Ask, result: Result<PeerReply, CallError>) -> Event {
     match result {
         Ok(PeerReply::Register(reply)) => Event::Reply { from, ask, reply },
+        Ok(PeerReply::WrittenMany) => Event::Reply { from, ask, reply: Reply::Written },
         Ok(PeerReply::Refused(refusal)) => Event::Reply { from, ask, reply: Reply::Refused(refusal) },
         Ok(_) => Event::Reply { from, ask, reply: Reply::Refused(Refusal::StoreFailed) },
         Err(CallError::NotConnected | CallError::QueueFull | CallError::TooLarge) => {
@@ -128,7 +146,7 @@ pub(super) async fn read(
     key: Key,
     options: Options,
 ) -> Result<Option<Record>, Failed> {
-    let mut driver = Driver::new(Arc::clone(shared), route, key, options);
+    let mut driver = Driver::new(Arc::clone(shared), route, key, options, Origin::Repair);
     let mut machine = Get::start(driver.route.preference(), options.consistency, &mut driver.sends);
     loop {
         driver.dispatch(machine.record());
@@ -171,7 +189,7 @@ pub(super) async fn write(
 ) -> Result<Wrote, Failed> {
     let (answer, answered) = oneshot::channel();
     let failed_route = route.clone();
-    let driver = Driver::new(Arc::clone(shared), route, key, options);
+    let driver = Driver::new(Arc::clone(shared), route, key, options, Origin::Client);
     shared.tasks.spawn_to_end("write", drive_write(driver, intent, answer));
     answered.await.unwrap_or_else(|_| {
         // The task ended without an answer: only when the process is going down.

@@ -12,7 +12,7 @@ use crate::protocol::register::replicas::{MAX_REPLICAS, ReplicaIndex};
 pub(super) struct Candidate {
     /// It is this node.
     pub(super) is_self: bool,
-    /// There is a connection to it and gossip does not call it dead, left or draining.
+    /// There is a connection to it, and it is not dead, left or draining.
     pub(super) usable: bool,
     /// It stands in this node's zone.
     pub(super) same_zone: bool,

@@ -53,8 +53,10 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) hedges: Budget,
     pub(super) ring: ArcSwapOption<RingEpoch>,
-    /// Nodes that gossip calls dead, left or draining.
+    /// Nodes that gossip calls dead or left: nothing is sent to them.
     pub(super) shunned: ArcSwap<HashSet<NodeId>>,
+    /// Nodes that are draining: writes still reach them, other work goes elsewhere while it can.
+    pub(super) reluctant: ArcSwap<HashSet<NodeId>>,
     pub(super) draining: AtomicBool,
     pub(super) started_at: Instant,
     pub(super) hybrid: Mutex<HybridClock>,
@@ -81,6 +83,11 @@ impl Shared {
         !self.shunned.load().contains(&node)
     }
 
+    /// Whether new work should go to a node rather than to another.
+    fn is_willing(&self, node: NodeId) -> bool {
+        self.is_usable(node) && self.peers.is_connected(node) && !self.reluctant.load().contains(&node)
+    }
+
     /// The epoch adopted here; number 0 if none.
     pub(super) fn epoch_number(&self) -> EpochNumber {
         self.ring.load().as_ref().map_or(EpochNumber(0), |ring| ring.number())
@@ -98,7 +105,7 @@ impl Shared {
         let this = self.identity.id;
         Route::new(epoch, partition, this, |replica| Candidate {
             is_self: replica.id == this,
-            usable: replica.id == this || (self.is_usable(replica.id) && self.peers.is_connected(replica.id)),
+            usable: replica.id == this || self.is_willing(replica.id),
             same_zone: replica.zone == self.identity.zone,
             latency: self.peers.latency(replica.id).map_or(Duration::ZERO, |latency| latency.mean),
         })

@@ -1,4 +1,6 @@
 //! What this node believes, as plain data for the API: members, ring, own figures, and the checks behind probes.
+//!
+//! Belief, not truth: another node may see it otherwise. It asks nobody and changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -65,7 +65,7 @@ pub struct Partitioner {
 
 /// Why a partition count was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the number of partitions must be a power of two from 1 to 32768, this is {count}")]
+#[error("the number of partitions must be a power of two from 1 to {max}, this is {count}", max = Partitioner::MAX_COUNT)]
 pub struct PartitionCountError {
     /// The count given.
     pub count: u32,
@@ -75,10 +75,15 @@ impl Partitioner {
     /// Partitions of a new cluster unless said otherwise.
     pub const DEFAULT_COUNT: u32 = 256;
 
-    /// `count` must be a power of two from 1 to 32768; `hash_key` is drawn at random once per cluster.
+    /// Most partitions: enough for a thousand nodes, few enough to list and to gossip about.
+    pub const MAX_COUNT: u32 = 4096;
+
+    /// `count` must be a power of two from 1 to [`Partitioner::MAX_COUNT`]; `hash_key` is drawn at random once per cluster.
     pub fn new(hash_key: [u8; 16], count: u32) -> Result<Self, PartitionCountError> {
         match u8::try_from(count.trailing_zeros()) {
-            Ok(partition_bits) if count.is_power_of_two() && count <= 32_768 => Ok(Self { hash_key, partition_bits }),
+            Ok(partition_bits) if count.is_power_of_two() && count <= Self::MAX_COUNT => {
+                Ok(Self { hash_key, partition_bits })
+            }
             _ => Err(PartitionCountError { count }),
         }
     }
@@ -129,7 +134,7 @@ mod tests {
         }
         assert!(counts.iter().all(|count| (50..160).contains(count)), "{counts:?}");
         assert_eq!(Partitioner::new([7; 16], 1).expect("valid").partition_of(&key("x")), PartitionId(0));
-        for count in [0, 3, 65_536] {
+        for count in [0, 3, 8192] {
             assert_eq!(Partitioner::new([7; 16], count), Err(PartitionCountError { count }));
         }
     }

@@ -1,5 +1,6 @@
-//! Time, by its three names: monotonic (timers), wall (display and expiry); stamps are made in `protocol::stamp`.
-//! The only sleeper of the daemon. It decides nothing.
+//! Time by its names: monotonic (timers) and wall (display and expiry); the third, stamps, is `protocol::stamp`'s.
+//!
+//! The only reader of clocks and the only sleeper of the daemon. It decides nothing.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

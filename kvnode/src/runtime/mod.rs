@@ -1,5 +1,6 @@
-//! The process's ground: the only module that spawns tasks, the only one that sleeps, the only one that reads
-//! clocks. Everything else asks it, so that shutdown, panics and time are decided in one place.
+//! The process's ground: the only module that spawns tasks, sleeps or reads clocks.
+//!
+//! Everything else asks it, so that shutdown, panics and time are decided in one place. It knows nothing of nodes.
 
 pub mod clock;
 pub mod tasks;

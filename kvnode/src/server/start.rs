@@ -1,4 +1,6 @@
-//! The parts of a start: each turns configuration into one running thing. Order is `server`'s.
+//! The parts of a start: each turns configuration into one running thing.
+//!
+//! In which order they run, and how they end, is decided in `server`.
 
 use std::net::UdpSocket;
 use std::sync::Arc;

@@ -81,7 +81,7 @@ impl Storage {
     ) {
         if origin == Origin::Client && matches!(record.content, Content::Value(_)) && self.disk_full() {
             self.shared().counters.refused_disk_full.fetch_add(1, Ordering::Relaxed);
-            return done(Err(WriteError::DiskFull));
+            return done(Err(WriteError::BelowFloor));
         }
         match encode(keyspace::record_row(partition, key), record) {
             Ok(write) => self.submit(Mutation::Write(write), Kind::External, Some(Box::new(done))),

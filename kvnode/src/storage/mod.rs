@@ -150,7 +150,10 @@ pub enum WriteError {
     /// The queue is full. Nothing was changed; retry later.
     #[error("the write queue is full")]
     Overloaded,
-    /// The disk is below its free-space floor, or full. Nothing is promised; retry when there is space.
+    /// The disk is below its free-space floor. Nothing was changed; retry when there is space.
+    #[error("the disk is below its free-space floor")]
+    BelowFloor,
+    /// The disk filled up under the write: some of its batch may be there. Retry when there is space.
     #[error("the disk is full")]
     DiskFull,
     /// The value or document is too large. Nothing was changed; do not retry.

@@ -72,11 +72,11 @@ pub enum Reply {
     Version(Version),
     /// To `Write`: a record at or above the one sent is durable on this replica.
     Written,
-    /// The replica did nothing.
+    /// The replica did not do it; for a write see [`Refusal::may_have_acted`].
     Refused(Refusal),
 }
 
-/// Why a replica did nothing with a request; a later or differently stamped request may succeed.
+/// Why a replica did not carry a request out; a later or differently stamped request may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The request's epoch is not the replica's.
@@ -88,10 +88,21 @@ pub enum Refusal {
     NotReplica,
     /// Its queue is full.
     Overloaded,
-    /// Its disk is below the free-space floor or full.
+    /// Its disk is below the free-space floor.
     DiskFull,
-    /// Its store failed or damaged the record.
+    /// Its store failed, perhaps in the middle of a write.
     StoreFailed,
     /// The request's deadline had passed on arrival.
     Expired,
+}
+
+impl Refusal {
+    /// Whether a write refused so may be, or come to be, on the replica's disk all the same.
+    #[must_use]
+    pub fn may_have_acted(self) -> bool {
+        match self {
+            Self::StoreFailed => true,
+            Self::WrongEpoch { .. } | Self::NotReplica | Self::Overloaded | Self::DiskFull | Self::Expired => false,
+        }
+    }
 }

@@ -112,7 +112,7 @@ impl Put {
                 Progress::Pending
             }
             (_, Event::Reply { from, reply: Reply::Refused(refusal), .. }) => {
-                self.on_failure(from, Some(refusal), false, out)
+                self.on_failure(from, Some(refusal), refusal.may_have_acted(), out)
             }
             (Phase::Version, Event::Reply { from, reply: Reply::Version(version), .. }) => {
                 self.on_version(from, version)

@@ -152,7 +152,7 @@ fn below_the_floor_only_client_values_are_refused() {
     let config = Config { free_floor_percent: 101, ..Config::new(folder.path()) };
     let storage = Storage::open(config).expect("opens");
     assert!(storage.disk_full());
-    assert_eq!(write(&storage, &key("k"), &value(1, "v")), Err(WriteError::DiskFull));
+    assert_eq!(write(&storage, &key("k"), &value(1, "v")), Err(WriteError::BelowFloor));
     assert_eq!(write(&storage, &key("k"), &tombstone(2)), Ok(()));
     let (sender, receiver) = channel();
     storage
