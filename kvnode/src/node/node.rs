@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::gossip::GossipHandle;
-use super::operation::{Explained, Failed, Got, ListQuery, Listed, Options, PutValue, Wrote};
+use super::operation::{Explained, Failed, FailureKind, Got, ListQuery, Listed, Options, PutValue, Wrote};
 use super::service::{Bootstrap, BootstrapError, Bootstrapped, Check, ClusterView, NodeService};
 use super::shared::{Identity, Shared};
 use super::{adoption, bootstrap, explain, figures, forward, hints, listing, request, view};
@@ -21,6 +22,12 @@ use crate::protocol::stamp::HybridClock;
 use crate::runtime::clock;
 use crate::runtime::tasks::Tasks;
 use crate::storage::Storage;
+
+/// How long an operation that found too few replicas is repeated before the client is told: longer than a
+/// reconnect after a restart, short beside any deadline.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// A running node. Cheap to clone.
 #[derive(Clone)]
@@ -90,8 +97,30 @@ impl Node {
         &self.shared
     }
 
-    /// Reads as coordinator, or through one.
     async fn read(&self, key: Key, options: Options) -> Result<(EpochNumber, Option<Record>), Failed> {
+        let until = patience(options);
+        loop {
+            let result = self.read_once(key.clone(), options).await;
+            if !worth_repeating(&result, until) {
+                return result;
+            }
+            clock::sleep(PAUSE).await;
+        }
+    }
+
+    async fn write(&self, key: Key, intent: request::Intent, options: Options) -> Result<Wrote, Failed> {
+        let until = patience(options);
+        loop {
+            let result = self.write_once(key.clone(), intent.clone(), options).await;
+            if !worth_repeating(&result, until) {
+                return result;
+            }
+            clock::sleep(PAUSE).await;
+        }
+    }
+
+    /// Reads as coordinator, or through one.
+    async fn read_once(&self, key: Key, options: Options) -> Result<(EpochNumber, Option<Record>), Failed> {
         let route = self.shared.route(&key)?;
         let epoch = route.epoch_number();
         let record = if route.includes_self() {
@@ -102,7 +131,7 @@ impl Node {
         Ok((epoch, record))
     }
 
-    async fn write(&self, key: Key, intent: request::Intent, options: Options) -> Result<Wrote, Failed> {
+    async fn write_once(&self, key: Key, intent: request::Intent, options: Options) -> Result<Wrote, Failed> {
         let route = self.shared.route(&key)?;
         if route.includes_self() {
             request::write(&self.shared, route, key, intent, options).await
@@ -110,6 +139,18 @@ impl Node {
             forward::write(&self.shared, &route, key, intent, options).await
         }
     }
+}
+
+fn patience(options: Options) -> Instant {
+    options.deadline.min(clock::monotonic_now() + PATIENCE)
+}
+
+/// Whether an operation found too few replicas, certainly did nothing, and there is time to try again: connections
+/// to a node that has just returned take a few milliseconds, and a client should not have to know.
+fn worth_repeating<T>(result: &Result<T, Failed>, until: Instant) -> bool {
+    let Err(Failed { failure, .. }) = result else { return false };
+    let harmless = failure.kind == FailureKind::QuorumUnavailable && !failure.may_be_applied;
+    harmless && clock::monotonic_now() + PAUSE < until
 }
 
 impl NodeService for Node {
