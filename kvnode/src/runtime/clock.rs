@@ -25,6 +25,11 @@ pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
+/// Stops the calling thread for a while; never on a thread that runs tasks.
+pub fn pause_thread(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// Sleeps until a monotonic instant; returns at once if it has passed.
 #[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
 pub async fn sleep_until(deadline: Instant) {

@@ -56,6 +56,11 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// How long the last sync took.
+    pub(super) fn last_sync(&self) -> Duration {
+        Duration::from_nanos(self.last_sync_nanos.load(Ordering::Relaxed))
+    }
+
     /// Counts one commit.
     pub(super) fn committed(&self, operations: usize, bytes: usize, sync: Duration) {
         let nanos = u64::try_from(sync.as_nanos()).unwrap_or(u64::MAX);
