@@ -1,8 +1,9 @@
 //! When to ask a second replica because the first is slow, and how often at most.
 //!
-//! After the peer's 95th percentile (Dean and Barroso, The Tail at Scale, 2013), never sooner than a floor, and
-//! only while a budget lasts: hedges beyond a twentieth of all operations would add load just when there is too
-//! much of it. A token bucket in one atomic; no clock.
+//! After the peer's 95th percentile (Dean and Barroso, The Tail at Scale, 2013), never sooner than a floor, and only
+//! while a budget lasts: a twentieth of all operations, since more would add load just when there is too much of it.
+//! By definition a twentieth *is* later than that percentile, so half of what is saved is kept for a peer that is
+//! not late but stalled: past the ceiling. A token bucket in one atomic; no clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -11,10 +12,22 @@ use std::time::Duration;
 pub(super) const FLOOR: Duration = Duration::from_millis(2);
 /// Never later: a paused peer must not cost an operation more than this on top.
 pub(super) const CEILING: Duration = Duration::from_millis(40);
+/// How long a peer that had to be hedged against is asked last: long enough that a paused peer costs a handful of
+/// operations the delay and not all of them, short enough that a hiccup is soon forgotten.
+pub(super) const AVOIDED_FOR: Duration = Duration::from_millis(500);
 /// One hedge is earned by this many operations.
 const OPERATIONS_PER_HEDGE: i64 = 20;
 /// Hedges that may be saved up, in operations: enough for every client of a node to hedge once when a peer stops.
 const SAVED_AT_MOST: i64 = 256 * OPERATIONS_PER_HEDGE;
+
+/// How long a peer is waited for before it is hedged against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Past its 95th percentile.
+    Late,
+    /// Past [`CEILING`].
+    Stalled,
+}
 
 /// The budget of one node.
 #[derive(Debug)]
@@ -36,14 +49,15 @@ impl Budget {
         }
     }
 
-    /// Takes a hedge from the budget; false if there is none left.
+    /// Takes a hedge from the budget; false if what is left is not for this.
     #[must_use]
-    pub(super) fn spend(&self) -> bool {
-        if self.saved.fetch_sub(OPERATIONS_PER_HEDGE, Ordering::Relaxed) >= OPERATIONS_PER_HEDGE {
-            return true;
-        }
-        self.saved.fetch_add(OPERATIONS_PER_HEDGE, Ordering::Relaxed);
-        false
+    pub(super) fn spend(&self, why: Why) -> bool {
+        let kept = match why {
+            Why::Late => SAVED_AT_MOST / 2,
+            Why::Stalled => 0,
+        };
+        let enough = |saved: i64| (saved >= kept + OPERATIONS_PER_HEDGE).then(|| saved - OPERATIONS_PER_HEDGE);
+        self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok()
     }
 }
 
@@ -57,16 +71,28 @@ pub(super) fn delay(p95: Option<Duration>) -> Duration {
 mod tests {
     use super::*;
 
+    fn hedges(budget: &Budget, operations: u32, why: Why) -> u32 {
+        (0..operations)
+            .map(|_| {
+                budget.earn();
+                u32::from(budget.spend(why))
+            })
+            .sum()
+    }
+
     #[test]
-    fn budget_is_a_twentieth_once_the_savings_are_gone() {
+    fn late_peers_get_a_twentieth_and_leave_half_to_stalled_ones() {
         let budget = Budget::default();
-        while budget.spend() {}
-        let mut hedges = 0;
-        for _ in 0..2000 {
-            budget.earn();
-            hedges += i32::from(budget.spend());
+        while budget.spend(Why::Late) {}
+        let late = hedges(&budget, 2000, Why::Late);
+        assert!((99..=101).contains(&late), "{late}");
+        let mut stalled = 0;
+        while budget.spend(Why::Stalled) {
+            stalled += 1;
         }
-        assert!((99..=101).contains(&hedges), "{hedges}");
+        assert!((127..=129).contains(&stalled), "{stalled}");
+        let stalled = hedges(&budget, 2000, Why::Stalled);
+        assert!((99..=101).contains(&stalled), "{stalled}");
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Node {
             ring: arc_swap::ArcSwapOption::empty(),
             shunned: arc_swap::ArcSwap::default(),
             reluctant: arc_swap::ArcSwap::default(),
+            slow: parking_lot::RwLock::default(),
             draining: std::sync::atomic::AtomicBool::new(false),
             started_at: clock::monotonic_now(),
             hybrid: parking_lot::Mutex::new(HybridClock::new(parts.writer)),

@@ -37,12 +37,14 @@ struct Driver {
     sends: Vec<Send>,
     events: VecDeque<Event>,
     batch: Vec<Event>,
+    started_at: Instant,
     hedge_at: Option<Instant>,
 }
 
 impl Driver {
     fn new(shared: Arc<Shared>, route: Route, key: Key, options: Options, origin: Origin) -> Self {
-        let hedge_at = shared.hedge_delay(&route).map(|delay| clock::monotonic_now() + delay);
+        let started_at = clock::monotonic_now();
+        let hedge_at = shared.hedge_delay(&route).map(|delay| started_at + delay);
         shared.hedges.earn();
         Self {
             shared,
@@ -54,6 +56,7 @@ impl Driver {
             sends: Vec::with_capacity(4),
             events: VecDeque::new(),
             batch: Vec::new(),
+            started_at,
             hedge_at,
         }
     }
@@ -100,14 +103,26 @@ impl Driver {
                 self.events.extend(self.batch.drain(..));
             } else if clock::monotonic_now() >= self.options.deadline {
                 return Event::Deadline;
-            } else {
-                self.hedge_at = None;
-                if self.shared.hedges.spend() {
-                    self.shared.metrics.hedged.inc();
-                    return Event::Hedge;
-                }
+            } else if self.hedge_is_due() {
+                return Event::Hedge;
             }
         }
+    }
+
+    /// The time to hedge has come: whether the budget allows it, and when to look again if not.
+    fn hedge_is_due(&mut self) -> bool {
+        let stalled = clock::monotonic_now() >= self.started_at + hedging::CEILING;
+        let why = if stalled { hedging::Why::Stalled } else { hedging::Why::Late };
+        if !self.shared.hedges.spend(why) {
+            self.hedge_at = Some(clock::monotonic_now().max(self.started_at) + hedging::CEILING);
+            return false;
+        }
+        self.hedge_at = None;
+        self.shared.metrics.hedged.inc();
+        if let Some(peer) = self.route.first_other().filter(|_| stalled) {
+            self.shared.avoid(peer);
+        }
+        true
     }
 
     fn failed(&self, failure: Failure) -> Failed {
@@ -211,6 +226,8 @@ async fn drive_write(mut driver: Driver, intent: Intent, answer: oneshot::Sender
                 if let Some(content) = content.take() {
                     let stamp = driver.shared.issue_stamp(highest.stamp);
                     machine.write(Record { stamp, content }, &mut driver.sends);
+                    // All replicas are asked now; there is nobody to hedge with.
+                    driver.hedge_at = None;
                 }
             }
             put::Progress::Done => reply(&mut answer, Ok(receipt(&driver, &machine, replaced))),
@@ -287,7 +304,7 @@ pub(super) fn got(shared: &Shared, route_epoch: crate::protocol::id::EpochNumber
 impl Shared {
     /// When to hedge an operation on this route; none if nobody but this node will be asked.
     fn hedge_delay(&self, route: &Route) -> Option<Duration> {
-        let second = route.preference().iter().find(|replica| !route.is_self(**replica))?;
-        Some(hedging::delay(self.peers.latency(route.node(*second)).map(|latency| latency.p95)))
+        let other = route.first_other()?;
+        Some(hedging::delay(self.peers.latency(other).map(|latency| latency.p95)))
     }
 }

@@ -66,6 +66,11 @@ impl Route {
         self.epoch.node(self.node(replica)).map(|node| node.name.clone())
     }
 
+    /// The best replica but this node: the one an operation waits for.
+    pub(super) fn first_other(&self) -> Option<NodeId> {
+        self.preference().iter().map(|replica| self.node(*replica)).find(|node| *node != self.this)
+    }
+
     /// Whether this node holds the key.
     pub(super) fn includes_self(&self) -> bool {
         self.nodes[..self.count].contains(&self.this)

@@ -2,17 +2,17 @@
 //!
 //! Held behind one `Arc`. It has small answers (who is usable, what time is it, where does a key live) and no loops.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::bootstrap::AcceptorLock;
 use super::gossip::GossipHandle;
-use super::hedging::Budget;
+use super::hedging::{AVOIDED_FOR, Budget};
 use super::operation::Failed;
 use super::route::Route;
 use super::routing::Candidate;
@@ -57,6 +57,8 @@ pub(super) struct Shared {
     pub(super) shunned: ArcSwap<HashSet<NodeId>>,
     /// Nodes that are draining: writes still reach them, other work goes elsewhere while it can.
     pub(super) reluctant: ArcSwap<HashSet<NodeId>>,
+    /// Peers that were late lately, and until when they are asked last.
+    pub(super) slow: RwLock<HashMap<NodeId, Instant>>,
     pub(super) draining: AtomicBool,
     pub(super) started_at: Instant,
     pub(super) hybrid: Mutex<HybridClock>,
@@ -85,7 +87,21 @@ impl Shared {
 
     /// Whether new work should go to a node rather than to another.
     fn is_willing(&self, node: NodeId) -> bool {
-        self.is_usable(node) && self.peers.is_connected(node) && !self.reluctant.load().contains(&node)
+        let reluctant = self.reluctant.load().contains(&node);
+        self.is_usable(node) && self.peers.is_connected(node) && !reluctant && !self.is_slow(node)
+    }
+
+    fn is_slow(&self, node: NodeId) -> bool {
+        let slow = self.slow.read();
+        !slow.is_empty() && slow.get(&node).is_some_and(|until| clock::monotonic_now() < *until)
+    }
+
+    /// Has a peer asked last for a while, because an operation waited too long for it.
+    pub(super) fn avoid(&self, node: NodeId) {
+        let now = clock::monotonic_now();
+        let mut slow = self.slow.write();
+        slow.retain(|_, until| now < *until);
+        slow.insert(node, now + AVOIDED_FOR);
     }
 
     /// The epoch adopted here; number 0 if none.
