@@ -129,7 +129,7 @@ fn serve(config: Config) -> ExitCode {
         complain(&format!("error: --log-filter: {problem}\n"));
         return ExitCode::from(USAGE);
     }
-    match runtime(config.worker_threads).map(|runtime| runtime.block_on(server::run(config))) {
+    match runtime(config.worker_threads).map(|runtime| runtime.block_on(server::run(config, announce))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             complain(&format!("error: {}\n", chain(&error)));
@@ -191,7 +191,7 @@ fn complain(text: &str) {
 }
 
 /// To standard output, for the line that a first start prints.
-pub(crate) fn announce(text: &str) {
+fn announce(text: &str) {
     let mut out = std::io::stdout();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }

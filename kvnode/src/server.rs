@@ -18,7 +18,6 @@ use tokio::sync::watch;
 use crate::api::auth::Access;
 use crate::api::connection;
 use crate::api::service::Api;
-use crate::command;
 use crate::config::{Authentication, Config};
 use crate::credentials::{self, Files, Loaded};
 use crate::node::gossip::GossipHandle;
@@ -108,17 +107,21 @@ pub enum Error {
     },
 }
 
+/// Takes what a node on its own tells its user at start.
+pub type Announce = fn(&str);
+
 /// Runs a node until it is told to stop.
-pub async fn run(config: Config) -> Result<(), Error> {
+pub async fn run(config: Config, announce: Announce) -> Result<(), Error> {
     let (store_failed, store_failure) = watch::channel(None);
     let storage = Storage::open(start::storage_config(&config, store_failed))?;
-    let result = run_on(&config, storage.clone(), store_failure).await;
+    let result = run_on(&config, announce, storage.clone(), store_failure).await;
     storage.close();
     result
 }
 
 async fn run_on(
     config: &Config,
+    announce: Announce,
     storage: Storage,
     store_failure: watch::Receiver<Option<String>>,
 ) -> Result<(), Error> {
@@ -159,7 +162,7 @@ async fn run_on(
         gossip = %config.addresses.listen_gossip, "serving"
     );
     if stands_alone(config) {
-        announce(config, &loaded.files);
+        announce(&how_to_use(config, &loaded.files));
     }
     let reload = Reload { config: config.clone(), access, peer_tls, api_tls };
     let outcome = wait(signals, &reload, &serving, &core, store_failure).await;
@@ -235,8 +238,8 @@ async fn form_ring(node: Node, config: Config) {
     }
 }
 
-/// Prints how to use a node that stands alone.
-fn announce(config: &Config, files: &Files) {
+/// How to use a node that stands alone.
+fn how_to_use(config: &Config, files: &Files) -> String {
     let url = format!("https://{}", config.addresses.advertise_api);
     let ca = files.credentials.ca_file.display();
     let token = match &files.admin_token {
@@ -245,12 +248,12 @@ fn announce(config: &Config, files: &Files) {
         }
         _ => String::new(),
     };
-    command::announce(&format!(
+    format!(
         "kvnode {name} serves {url} alone (one copy of each key; kvctl cluster up makes three)\n  \
          put  curl --cacert '{ca}'{token} -X PUT {url}/v1/kv/hello -d world\n  \
          get  curl --cacert '{ca}'{token} {url}/v1/kv/hello\n",
         name = config.name,
-    ));
+    )
 }
 
 /// What SIGHUP reads again.

@@ -31,10 +31,6 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Longest random pause before another attempt.
 const PAUSE_MS: u64 = 300;
 
-/// Lets one acceptor request (or local act) pass at a time.
-#[derive(Debug, Default)]
-pub(super) struct AcceptorLock(tokio::sync::Mutex<()>);
-
 /// Answers a peer's step.
 pub(super) fn accept(shared: &Arc<Shared>, bytes: Bytes, respond: Responder) {
     let task = Arc::clone(shared);
@@ -55,7 +51,7 @@ pub(super) fn accept(shared: &Arc<Shared>, bytes: Bytes, respond: Responder) {
 
 /// One request to this node's acceptor: decide, persist, adopt, and only then reply.
 async fn decide(shared: &Arc<Shared>, request: &Request) -> Result<Reply, String> {
-    let _one_at_a_time = shared.acceptor.0.lock().await;
+    let _one_at_a_time = shared.acceptor.lock().await;
     let acceptor = Acceptor::new(shared.identity.id, load(shared)?, shared.ring.load_full());
     let decision = acceptor.on_request(request);
     if let Some(durable) = decision.persist {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::hints::successor;
+use super::local;
 use super::operation::{Failed, ListQuery, Listed};
-use super::replica;
 use super::request;
 use super::shared::{Shared, no_ring};
 use crate::peer::{Class, PeerReply, PeerRequest, ScanRequest};
@@ -126,7 +126,7 @@ async fn scan_node(
 ) -> Option<Page> {
     let reply = if node == shared.identity.id {
         let storage = shared.storage.clone();
-        shared.tasks.run_blocking("scan", move || replica::scan(&storage, &request)).await?
+        shared.tasks.run_blocking("scan", move || local::scan(&storage, &request)).await?
     } else {
         shared.peers.request(node, &PeerRequest::Scan(request), Class::Sync, deadline).await.ok()?
     };

@@ -79,7 +79,7 @@ impl Node {
             draining: std::sync::atomic::AtomicBool::new(false),
             started_at: clock::monotonic_now(),
             hybrid: parking_lot::Mutex::new(HybridClock::new(parts.writer)),
-            acceptor: bootstrap::AcceptorLock::default(),
+            acceptor: tokio::sync::Mutex::new(()),
         });
         adoption::load(&shared)?;
         figures::register(&shared);

@@ -13,12 +13,9 @@ use super::{bootstrap, forward};
 use crate::peer::{PeerIdentity, PeerReply, PeerRequest, PeerService, Responder, ScanRequest};
 use crate::protocol::id::{EpochNumber, PartitionId};
 use crate::protocol::key::Key;
-use crate::protocol::record::{Content, Record};
+use crate::protocol::record::Record;
 use crate::protocol::register::{Refusal, Reply, Request};
 use crate::storage::Origin;
-
-/// Most items of one scan page, whatever the caller asks: about 1 MiB of keys.
-const SCAN_LIMIT: usize = 1000;
 
 impl PeerService for Node {
     fn handle(&self, from: &PeerIdentity, request: PeerRequest, deadline: Instant, respond: Responder) {
@@ -80,27 +77,6 @@ impl Node {
             return respond(PeerReply::Refused(Refusal::WrongEpoch { current: shared.epoch_number() }));
         }
         let storage = shared.storage.clone();
-        shared.tasks.spawn_blocking("scan", move || respond(scan(&storage, &request)));
-    }
-}
-
-/// One page of this node's own records.
-pub(super) fn scan(storage: &crate::storage::Storage, request: &ScanRequest) -> PeerReply {
-    let limit = usize::try_from(request.limit).unwrap_or(SCAN_LIMIT).clamp(1, SCAN_LIMIT);
-    match storage.scan(&request.partitions, &request.start, &request.end, limit, request.with_values) {
-        Ok(page) => {
-            let mut items = page.items;
-            if !request.with_values {
-                items.iter_mut().for_each(|(_, record)| drop_bytes(record));
-            }
-            PeerReply::Scanned { items, more: page.more }
-        }
-        Err(_) => PeerReply::Refused(Refusal::StoreFailed),
-    }
-}
-
-fn drop_bytes(record: &mut Record) {
-    if let Content::Value(value) = &mut record.content {
-        value.bytes = bytes::Bytes::new();
+        shared.tasks.spawn_blocking("scan", move || respond(local::scan(&storage, &request)));
     }
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Mutex, RwLock};
 
-use super::bootstrap::AcceptorLock;
 use super::gossip::GossipHandle;
 use super::hedging::{AVOIDED_FOR, Budget};
 use super::operation::Failed;
@@ -48,7 +47,8 @@ pub(super) struct Shared {
     pub(super) peers: PeerPool,
     pub(super) local: Arc<LocalIdentity>,
     pub(super) gossip: GossipHandle,
-    pub(super) acceptor: AcceptorLock,
+    /// Lets one request to the first ring's acceptor pass at a time.
+    pub(super) acceptor: tokio::sync::Mutex<()>,
     pub(super) tasks: Tasks,
     pub(super) metrics: Metrics,
     pub(super) hedges: Budget,
