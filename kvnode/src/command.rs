@@ -129,6 +129,7 @@ fn serve(config: Config) -> ExitCode {
         complain(&format!("error: --log-filter: {problem}\n"));
         return ExitCode::from(USAGE);
     }
+    spare_memory();
     match runtime(config.worker_threads).map(|runtime| runtime.block_on(server::run(config, announce))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -140,6 +141,12 @@ fn serve(config: Config) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Asks the kernel for small pages: with huge ones the storage engine's sparsely used log buffers alone keep an idle
+/// node at 50 MiB instead of 10. A kernel that refuses costs memory, nothing else.
+fn spare_memory() {
+    let _kernel_refused = nix::sys::prctl::set_thp_disable(true);
 }
 
 /// One thread drives everything itself; more share the work. A single thread spares the hand-over between them.
