@@ -106,3 +106,47 @@ pub(super) fn successor(key: &[u8]) -> Vec<u8> {
     next.push(0);
     next
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::record::{Content, Value};
+    use crate::protocol::stamp::Stamp;
+
+    fn batch(sizes: &[usize]) -> Vec<(PartitionId, Key, Record)> {
+        let record = |size: &usize| {
+            let value = Value { bytes: vec![0; *size].into(), content_type: None, expires_at: None };
+            let record = Record { stamp: Stamp::ZERO, content: Content::Value(value) };
+            (PartitionId(0), Key::parse(vec![1]).expect("a key"), record)
+        };
+        sizes.iter().map(record).collect()
+    }
+
+    fn check(sizes: &[usize], limit: usize, kept: usize) {
+        let mut first = batch(sizes);
+        let rest = cut_to_bytes(&mut first, limit);
+        assert_eq!((first.len(), rest.len()), (kept, sizes.len() - kept), "{sizes:?} within {limit}");
+    }
+
+    #[test]
+    fn batches_are_cut_by_bytes_but_never_to_nothing() {
+        check(&[], 10, 0);
+        check(&[9, 9, 9], 20, 2);
+        check(&[9, 9, 9], 30, 3);
+        check(&[50, 1], 10, 1);
+        check(&[1, 50, 1], 10, 1);
+    }
+
+    #[test]
+    fn nothing_lies_between_a_key_and_its_successor() {
+        for key in [&b"a"[..], b"", b"\xff\xff", b"a\0"] {
+            let next = successor(key);
+            assert!(next.as_slice() > key);
+            assert!(
+                [&b"a"[..], b"a\0", b"a\0\0", b"b", b"\xff\xff\0"]
+                    .iter()
+                    .all(|other| *other <= key || *other >= next.as_slice())
+            );
+        }
+    }
+}
