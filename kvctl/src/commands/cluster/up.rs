@@ -78,8 +78,7 @@ pub(super) async fn run(session: &Session, up: &Up) -> Result<Exit, CommandError
         let decided = plan::decide(&target).await;
         return plan::show(session, &target, &decided);
     }
-    target.folder.prepare()?;
-    let lock = target.folder.lock()?;
+    let lock = target.folder.prepare()?;
     // Another kvctl may have changed what was remembered until the lock was ours.
     target.saved = target.folder.load()?;
     let decided = plan::decide(&target).await;

@@ -229,7 +229,7 @@ mod tests {
     fn keys_are_made_once_and_their_loss_is_named() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(temporary.path(), &"local".parse().expect("a name"));
-        folder.prepare().expect("prepared");
+        drop(folder.prepare().expect("prepared"));
         let topology = Topology::parse(Draft::default()).expect("the default");
         ensure(&folder, &topology, false).expect("made");
         let before = std::fs::read(ca_file(&folder)).expect("there");
@@ -251,7 +251,7 @@ mod tests {
     fn a_key_open_to_others_is_refused() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(temporary.path(), &"local".parse().expect("a name"));
-        folder.prepare().expect("prepared");
+        drop(folder.prepare().expect("prepared"));
         let topology = Topology::parse(Draft::default()).expect("the default");
         ensure(&folder, &topology, false).expect("made");
         let open = std::fs::Permissions::from_mode(0o644);
