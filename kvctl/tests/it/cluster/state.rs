@@ -108,6 +108,7 @@ fn what_is_open_to_others_is_named_with_the_command_that_closes_it() {
         ("keyring", 0o604, 0o600),
         ("admin.token", 0o644, 0o600),
         ("a1", 0o755, 0o700),
+        ("c1/data", 0o755, 0o700),
     ] {
         let path = local.folder().join(name);
         set_mode(&path, open);
@@ -139,11 +140,19 @@ fn a_file_where_a_folder_should_be_is_named_and_kept() {
     refused(&local, &["cluster up"], 1, &["certs", "another folder: kvctl --state-dir DIR"]);
     fs::remove_file(&certificates).expect("removed");
     fs::rename(local.path("aside"), &certificates).expect("moved");
+    for (name, code, what) in [("b1/data", 1, "b1/data"), ("c1", 13, "c1/process.json: Not a directory")] {
+        fs::rename(local.folder().join(name), local.path("aside")).expect("moved");
+        fs::write(local.folder().join(name), thesis).expect("written");
+        // The nodes before it are not left running without it.
+        refused(&local, &["cluster up"], code, &[what]);
+        fs::remove_file(local.folder().join(name)).expect("removed");
+        fs::rename(local.path("aside"), local.folder().join(name)).expect("moved");
+    }
     local.succeeds("cluster up");
 }
 
 #[test]
-fn a_lost_secret_of_a_formed_cluster_is_never_made_anew() {
+fn a_lost_or_damaged_secret_is_never_made_anew() {
     let local = Local::started();
     local.succeeds("cluster down");
     for name in ["certs/ca.pem", "certs/ca-key.pem", "keyring", "tokens", "admin.token"] {
@@ -152,5 +161,10 @@ fn a_lost_secret_of_a_formed_cluster_is_never_made_anew() {
         refused(&local, &["cluster up"], 15, &[name, "nothing was changed"]);
         fs::rename(&aside, &path).expect("moved");
     }
+    let authority = local.folder().join("certs/ca.pem");
+    let whole = fs::read(&authority).expect("readable");
+    fs::write(&authority, &whole[..100]).expect("written");
+    refused(&local, &["cluster up", "cluster status", "kv get x"], 15, &["certs/ca.pem"]);
+    fs::write(&authority, &whole).expect("written");
     local.succeeds("cluster up");
 }
