@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use kvnode::client;
 
@@ -44,6 +45,13 @@ impl CommandError {
     #[must_use]
     pub(crate) fn reader_gone() -> Self {
         Self { quiet: true, ..Self::new(Exit::Ok, "") }
+    }
+
+    /// No client can be made of an authority's certificate and a token: exit 15.
+    #[must_use]
+    pub fn unusable(ca_file: &Path, source: &client::BuildError) -> Self {
+        let message = format!("{} or the token beside it cannot be used", ca_file.display());
+        Self::new(Exit::Credentials, message).because(source).hint("see: kvctl context show, kvctl certs show")
     }
 
     /// Adds the chain of causes.
@@ -98,12 +106,6 @@ impl CommandError {
             let _infallible = write!(text, "\n       {}", hint.replace('\n', "\n       "));
         }
         text
-    }
-}
-
-impl From<client::BuildError> for CommandError {
-    fn from(error: client::BuildError) -> Self {
-        Self::usage("the context cannot be used").because(&error).hint("see it: kvctl context show")
     }
 }
 
@@ -164,7 +166,12 @@ impl From<secrets::Error> for CommandError {
     fn from(error: secrets::Error) -> Self {
         match error {
             secrets::Error::State(error) => error.into(),
-            secrets::Error::Lost { .. } => Self::new(Exit::Credentials, error.to_string()).hint(
+            secrets::Error::Lost { .. } | secrets::Error::Damaged { .. } => Self::new(
+                Exit::Credentials,
+                error.to_string(),
+            )
+            .because_of_source(&error)
+            .hint(
                 "nothing was changed; put it back from a copy, or give the data up: kvctl cluster down --delete-data",
             ),
             other => Self::failed(other.to_string()).because_of_source(&other),
@@ -211,7 +218,7 @@ impl From<observe::ClientsError> for CommandError {
     fn from(error: observe::ClientsError) -> Self {
         match error {
             observe::ClientsError::State(error) => error.into(),
-            observe::ClientsError::Build(error) => error.into(),
+            observe::ClientsError::Build { ca_file, source } => Self::unusable(&ca_file, &source),
         }
     }
 }

@@ -69,7 +69,7 @@ impl Session {
         let (ca_pem, token) = read_secrets(context)?;
         let mut config = client::Config::new(context.endpoints.clone(), ca_pem, Some(token));
         config.timeout = timeout;
-        Ok(Client::new(&config)?)
+        Client::new(&config).map_err(|error| CommandError::unusable(&context.ca_file, &error))
     }
 
     /// The cluster a command on clusters means: as named, else that of the context, else the default.

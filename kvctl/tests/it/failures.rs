@@ -100,4 +100,5 @@ fn a_folder_of_somebody_else_is_left_alone() {
     ");
     let kept = std::fs::read_to_string(home.cluster().join("thesis.tex"));
     assert_eq!(kept.ok().as_deref(), Some("years"));
+    assert_eq!(std::fs::read_dir(home.cluster()).expect("readable").count(), 1, "nothing was added");
 }

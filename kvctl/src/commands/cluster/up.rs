@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use infra::plan::{Action, Plan as Decided};
+use infra::plan::{Action, Plan as Decided, Step};
 use infra::topology::Node;
 use kvnode::runtime::clock;
 use serde::Serialize;
@@ -78,8 +78,7 @@ pub(super) async fn run(session: &Session, up: &Up) -> Result<Exit, CommandError
         let decided = plan::decide(&target).await;
         return plan::show(session, &target, &decided);
     }
-    target.folder.prepare()?;
-    let lock = target.folder.lock()?;
+    let lock = target.folder.prepare()?;
     // Another kvctl may have changed what was remembered until the lock was ours.
     target.saved = target.folder.load()?;
     let decided = plan::decide(&target).await;
@@ -143,12 +142,19 @@ impl Run<'_> {
             self.progress.task("certificates, keys, tokens").done(&folder.root().display().to_string());
         }
         let clients = Clients::new(folder, topology)?;
-        let work = decided.steps.iter().map(|step| async {
-            let node = topology.node(&step.node).expect("invariant: a plan has steps for nodes of its topology only");
-            self.step(&step.action, node, program, &clients).await
-        });
+        let work: Vec<_> = decided.steps.iter().map(|step| (&step.action, self.node_of(step))).collect();
+        // All before the first start: what is wrong with the last node's folder leaves no half of a cluster running.
+        for (_, node) in work.iter().filter(|(action, _)| starts(action)) {
+            launch::prepare(node, folder)?;
+        }
+        let work = work.into_iter().map(|(action, node)| self.step(action, node, program, &clients));
         let mut started: Vec<Started> = try_join_all(work).await?.into_iter().flatten().collect();
         self.serve(&mut saved, &clients, &mut started).await
+    }
+
+    fn node_of(&self, step: &Step) -> &Node {
+        let node = self.target.topology.node(&step.node);
+        node.expect("invariant: a plan has steps for nodes of its topology only")
     }
 
     fn wait<'b>(&self, started: &'b mut [Started], task: &'b Task) -> Wait<'b> {
@@ -183,7 +189,7 @@ impl Run<'_> {
             Action::Start => {}
         }
         let mut started = Vec::new();
-        if matches!(action, Action::Start | Action::Restart { .. }) {
+        if starts(action) {
             let arguments = launch::arguments(&self.target.topology, node, folder, plan::cores());
             started.push(Started::start(program, node, folder, arguments)?);
         }
@@ -220,6 +226,10 @@ impl Run<'_> {
         self.session.ui.note("");
         Ok(())
     }
+}
+
+fn starts(action: &Action) -> bool {
+    matches!(action, Action::Start | Action::Restart { .. })
 }
 
 fn ring_line(epoch: u64, topology: &infra::topology::Topology) -> String {

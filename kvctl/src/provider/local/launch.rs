@@ -148,20 +148,35 @@ pub struct Started {
     node: String,
     child: Child,
     log: PathBuf,
+    /// Where in the log it began: what is before are the words of those before it.
+    log_start: u64,
+}
+
+/// Makes what a node's start needs in its folder: to be done for all nodes before any is started.
+///
+/// # Errors
+/// A folder or the log cannot be made, or is open to others. Nothing runs.
+pub fn prepare(node: &Node, folder: &Folder) -> Result<(), Error> {
+    Folder::ensure_dir(&folder.node_dir(&node.name))?;
+    Folder::ensure_dir(&folder.data_dir(&node.name))?;
+    let path = folder.log_file(&node.name);
+    match process::open_log(&path) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(state::Error::Io { action: "open", path, source }.into()),
+    }
 }
 
 impl Started {
-    /// Starts a node and writes down which process it is.
+    /// Starts a node that was prepared and writes down which process it is.
     ///
     /// # Errors
     /// It could not be started, or not be written down; in the latter case the next `cluster up` adopts it.
     pub fn start(program: &Path, node: &Node, folder: &Folder, arguments: Vec<String>) -> Result<Self, Error> {
-        Folder::ensure_dir(&folder.node_dir(&node.name))?;
-        Folder::ensure_dir(&folder.data_dir(&node.name))?;
         let log = folder.log_file(&node.name);
+        let log_start = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
         let spawned = process::spawn(program, &arguments, folder.root(), &log);
         let child = spawned.map_err(|source| Error::Spawn { node: node.name.to_string(), source })?;
-        let mut started = Self { node: node.name.to_string(), child, log };
+        let mut started = Self { node: node.name.to_string(), child, log, log_start };
         started.check()?;
         if let Some(record) = Record::of_running(started.child.id()) {
             // Its own view of program and arguments is still that of the detaching step.
@@ -185,7 +200,11 @@ impl Started {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => {
-                let tail = tail(&self.log).iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n");
+                let tail = tail(&self.log, self.log_start)
+                    .iter()
+                    .map(|line| format!("  {line}"))
+                    .collect::<Vec<_>>()
+                    .join("\n");
                 let (node, log) = (self.node.clone(), self.log.clone());
                 Err(Error::Ended { node, status: status.to_string(), log, tail })
             }
@@ -194,14 +213,13 @@ impl Started {
     }
 }
 
-/// The last lines of a log.
-#[must_use]
-pub fn tail(log: &Path) -> Vec<String> {
+/// The last lines of a log from a position on.
+fn tail(log: &Path, start: u64) -> Vec<String> {
     use std::io::{Read, Seek, SeekFrom};
     let Ok(mut file) = std::fs::File::open(log) else { return Vec::new() };
     let length = file.metadata().map(|metadata| metadata.len()).unwrap_or(0);
     let mut bytes = Vec::new();
-    let from = SeekFrom::Start(length.saturating_sub(TAIL_BYTES));
+    let from = SeekFrom::Start(length.saturating_sub(TAIL_BYTES).max(start));
     if file.seek(from).is_err() || file.take(TAIL_BYTES).read_to_end(&mut bytes).is_err() {
         return Vec::new();
     }

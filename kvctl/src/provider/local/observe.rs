@@ -3,6 +3,7 @@
 //! What could not be looked at is said to be so; it is never taken for absent.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -33,8 +34,13 @@ pub enum ClientsError {
     #[error(transparent)]
     State(#[from] Error),
     /// What was read cannot be used.
-    #[error("the certificate or the token cannot be used")]
-    Build(#[from] client::BuildError),
+    #[error("{} or the token beside it cannot be used", ca_file.display())]
+    Build {
+        /// The authority's certificate.
+        ca_file: PathBuf,
+        /// Why.
+        source: client::BuildError,
+    },
 }
 
 impl Clients {
@@ -43,14 +49,17 @@ impl Clients {
     /// # Errors
     /// See [`ClientsError`].
     pub fn new(folder: &Folder, topology: &Topology) -> Result<Self, ClientsError> {
-        let ca_pem = read_bounded(&secrets::ca_file(folder), MAX_SECRET)?.unwrap_or_default();
+        let ca_file = secrets::ca_file(folder);
+        let ca_pem = read_bounded(&ca_file, MAX_SECRET)?.unwrap_or_default();
         let token = read_bounded(&folder.admin_token_file(), MAX_SECRET)?.unwrap_or_default();
         let token = String::from_utf8_lossy(&token).trim().to_owned();
         let mut nodes = BTreeMap::new();
         for node in topology.nodes() {
             let mut config = client::Config::new(vec![endpoint(node)], ca_pem.clone(), Some(token.clone()));
             config.timeout = ANSWER_TIMEOUT;
-            nodes.insert(node.name.clone(), Client::new(&config)?);
+            let client = Client::new(&config);
+            let client = client.map_err(|source| ClientsError::Build { ca_file: ca_file.clone(), source })?;
+            nodes.insert(node.name.clone(), client);
         }
         Ok(Self { nodes })
     }
@@ -89,7 +98,10 @@ pub async fn observe(folder: &Folder, saved: &Saved, topology: &Topology, cores:
 async fn observe_node(folder: &Folder, node: &Node, wanted: &[String], client: Option<&Client>) -> Observed {
     let record = match Record::load(&folder.process_file(&node.name)) {
         Ok(record) => record,
-        Err(error) => return Observed::NotSeen { why: error.to_string() },
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+            return Observed::NotSeen { why: format!("{error}{}", source.unwrap_or_default()) };
+        }
     };
     let seen = match record {
         None if folder.data_dir(&node.name).exists() => Observed::Stopped,

@@ -204,12 +204,20 @@ fn age(start_ticks: u64) -> Duration {
     uptime.saturating_sub(Duration::from_millis(start_ticks * 1000 / TICKS_PER_SECOND))
 }
 
+/// Opens a log to append to.
+///
+/// # Errors
+/// The system refused.
+pub fn open_log(log: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(log)
+}
+
 /// Starts a daemon that outlives this process and its terminal; what it says is appended to `log`.
 ///
 /// # Errors
 /// The log cannot be opened or the process cannot be made; then nothing runs.
 pub fn spawn(program: &Path, arguments: &[String], folder: &Path, log: &Path) -> io::Result<Child> {
-    let log: File = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
+    let log = open_log(log)?;
     // A process cannot leave its session after it became another program, and std offers no safe hook in between:
     // so this very program is started first, leaves the session, and then becomes the daemon, under the same pid.
     Command::new(std::env::current_exe()?)

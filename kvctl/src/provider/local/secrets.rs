@@ -41,6 +41,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The authority's files are damaged.
+    #[error("{} and its key cannot be used", path.display())]
+    Damaged {
+        /// Its certificate's file.
+        path: PathBuf,
+        /// Why.
+        source: certificates::Error,
+    },
     /// The token file is damaged.
     #[error("{}", path.display())]
     Tokens {
@@ -116,16 +124,14 @@ pub fn ensure(folder: &Folder, topology: &Topology, formed: bool) -> Result<(), 
 fn ensure_authority(folder: &Folder, formed: bool) -> Result<Authority, Error> {
     let (certificate, key) = (ca_file(folder), ca_key_file(folder));
     check_private(&key, 0o600)?;
-    let whose = || "the cluster".to_owned();
     match (read_text(&certificate)?, read_text(&key)?) {
-        (Some(certificate), Some(key)) => {
-            Authority::from_pem(&certificate, &key).map_err(|source| Error::Certificate { whose: whose(), source })
-        }
+        (Some(certificate_pem), Some(key_pem)) => Authority::from_pem(&certificate_pem, &key_pem)
+            .map_err(|source| Error::Damaged { path: certificate, source }),
         (found, _) if formed => Err(Error::Lost { path: if found.is_none() { certificate } else { key } }),
         _ => {
             let label = format!("kvstore {}", folder.cluster());
             let authority = Authority::create(&label, DEFAULT_AUTHORITY_VALIDITY)
-                .map_err(|source| Error::Certificate { whose: whose(), source })?;
+                .map_err(|source| Error::Certificate { whose: "the cluster".to_owned(), source })?;
             authority.issued().write(&certificate, &key)?;
             Ok(authority)
         }
@@ -229,7 +235,7 @@ mod tests {
     fn keys_are_made_once_and_their_loss_is_named() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(temporary.path(), &"local".parse().expect("a name"));
-        folder.prepare().expect("prepared");
+        drop(folder.prepare().expect("prepared"));
         let topology = Topology::parse(Draft::default()).expect("the default");
         ensure(&folder, &topology, false).expect("made");
         let before = std::fs::read(ca_file(&folder)).expect("there");
@@ -251,7 +257,7 @@ mod tests {
     fn a_key_open_to_others_is_refused() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(temporary.path(), &"local".parse().expect("a name"));
-        folder.prepare().expect("prepared");
+        drop(folder.prepare().expect("prepared"));
         let topology = Topology::parse(Draft::default()).expect("the default");
         ensure(&folder, &topology, false).expect("made");
         let open = std::fs::Permissions::from_mode(0o644);

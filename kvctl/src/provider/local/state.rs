@@ -16,6 +16,12 @@ use serde::{Deserialize, Serialize};
 const VERSION: u32 = 1;
 /// Largest `cluster.json` read: a hundred times what 192 nodes need.
 const MAX_CLUSTER_FILE: u64 = 1024 * 1024;
+/// Held by the kvctl that works on the cluster.
+const LOCK: &str = "lock";
+/// Written and removed to see whether that is possible.
+const TRIAL: &str = ".writable";
+/// What a kvctl that was killed may leave before there is a `cluster.json`: see `write_private` for the names.
+const OWN_BEFORE_CLUSTER_FILE: [&str; 4] = [LOCK, TRIAL, "..writable.new", ".cluster.json.new"];
 
 /// What `cluster.json` remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,29 +213,43 @@ impl Folder {
         check_private(path, 0o700)
     }
 
-    /// Makes the folder, if it is missing, and checks that it can be worked in.
+    /// Makes the folder, if it is missing, takes it for this process, and checks that it can be worked in.
     ///
     /// # Errors
-    /// It cannot be made or written, is open to others, or holds something that kvctl did not make.
-    pub fn prepare(&self) -> Result<(), Error> {
+    /// It cannot be made or written, is open to others, holds something that kvctl did not make, or another kvctl
+    /// has it.
+    pub fn prepare(&self) -> Result<Lock, Error> {
         Self::ensure_dir(&self.root)?;
-        let trial = self.root.join(".writable");
+        // Not even a lock is put beside what is somebody else's.
+        self.refuse_strangers(false)?;
+        let lock = self.lock()?;
+        self.refuse_strangers(true)?;
+        let trial = self.root.join(TRIAL);
         let written = write_private(&trial, b"");
         drop(fs::remove_file(&trial));
         written?;
-        if !self.cluster_file().exists() {
-            let entries = fs::read_dir(&self.root).map_err(|source| Error::Io {
-                action: "read",
-                path: self.root.clone(),
-                source,
-            })?;
-            let stranger = entries.filter_map(|entry| Some(entry.ok()?.file_name())).find(|name| name != "lock");
-            if let Some(name) = stranger {
+        Ok(lock)
+    }
+
+    /// A folder without `cluster.json` is ours only if it holds nothing but what a first start leaves that did not
+    /// come so far. Until the lock is held, one that has a lock file may be in the making and is not judged.
+    fn refuse_strangers(&self, locked: bool) -> Result<(), Error> {
+        if self.cluster_file().exists() {
+            return Ok(());
+        }
+        let failed = |source| Error::Io { action: "read", path: self.root.clone(), source };
+        let entries = fs::read_dir(&self.root).map_err(failed)?;
+        let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+        if !locked && names.iter().any(|name| name == LOCK) {
+            return Ok(());
+        }
+        match names.iter().find(|name| !OWN_BEFORE_CLUSTER_FILE.iter().any(|own| *name == own)) {
+            None => Ok(()),
+            Some(name) => {
                 let reason = format!("it holds {} but no cluster.json", name.to_string_lossy());
-                return Err(Error::HalfWritten { path: self.root.clone(), reason });
+                Err(Error::HalfWritten { path: self.root.clone(), reason })
             }
         }
-        Ok(())
     }
 
     /// Reads what is remembered; none if the cluster was never asked for.
@@ -268,7 +288,7 @@ impl Folder {
     /// # Errors
     /// Another kvctl has it.
     pub fn lock(&self) -> Result<Lock, Error> {
-        let path = self.root.join("lock");
+        let path = self.root.join(LOCK);
         let failed = |source| Error::Io { action: "lock", path: path.clone(), source };
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut file = options.map_err(failed)?;
@@ -290,7 +310,14 @@ impl Folder {
     /// # Errors
     /// Something could not be removed; calling again goes on.
     pub fn remove(&self, _lock: &Lock) -> Result<(), Error> {
-        fs::remove_dir_all(&self.root).map_err(|source| Error::Io { action: "remove", path: self.root.clone(), source })
+        let failed = |path: &Path, source| Error::Io { action: "remove", path: path.to_owned(), source };
+        let entries = fs::read_dir(&self.root).map_err(|source| failed(&self.root, source))?;
+        let folders = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir());
+        // cluster.json goes last: without it the rest would be nobody's, and calling again would not go on.
+        for path in folders {
+            fs::remove_dir_all(&path).map_err(|source| failed(&path, source))?;
+        }
+        fs::remove_dir_all(&self.root).map_err(|source| failed(&self.root, source))
     }
 }
 
@@ -348,7 +375,7 @@ mod tests {
     fn what_is_saved_is_loaded() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = folder(&temporary);
-        folder.prepare().expect("prepared");
+        drop(folder.prepare().expect("prepared"));
         assert_eq!(folder.load().expect("readable"), None);
         let saved = Saved::new(Draft::default(), Some("/opt/kvnode".into()));
         folder.save(&saved).expect("saved");
@@ -361,7 +388,10 @@ mod tests {
     fn strange_folders_are_named_and_left_alone() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = folder(&temporary);
-        folder.prepare().expect("prepared");
+        for own in OWN_BEFORE_CLUSTER_FILE {
+            drop(folder.prepare().expect("prepared"));
+            fs::write(folder.root().join(own), "").expect("written");
+        }
         fs::write(folder.root().join("diary"), "dear").expect("written");
         let error = folder.prepare().expect_err("not ours").to_string();
         assert!(error.ends_with("local: it holds diary but no cluster.json"), "{error}");
@@ -375,8 +405,7 @@ mod tests {
     fn the_second_kvctl_is_told_of_the_first() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = folder(&temporary);
-        folder.prepare().expect("prepared");
-        let lock = folder.lock().expect("free");
+        let lock = folder.prepare().expect("free");
         match folder.lock() {
             Err(Error::Busy { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{other:?}"),
