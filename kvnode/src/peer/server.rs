@@ -39,7 +39,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_IN_FLIGHT: usize = 4096;
 /// Bytes of answers that wait on one connection before it is no longer read.
 const PAUSE_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of answers that wait on one connection before further large ones are replaced by a refusal.
+/// Bytes of answers that wait on one connection before further ones with content are replaced by a refusal.
 const MAX_QUEUED_BYTES: usize = 4 * PAUSE_BYTES;
 /// Callers ping their idle connections every 10 s: one that is silent for so long is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -290,7 +290,7 @@ impl Answer {
             if queue.own.ended {
                 return;
             }
-            let full = queue.outgoing.len() >= MAX_QUEUED_BYTES;
+            let full = may_be_large(reply) && queue.outgoing.len() >= MAX_QUEUED_BYTES;
             if full || codec::put_reply(&mut queue.outgoing, self.id, reply).is_err() {
                 let refusal = refusal_like(reply, Refusal::Overloaded);
                 codec::put_reply(&mut queue.outgoing, self.id, &refusal).expect("invariant: a refusal is small");
@@ -313,21 +313,29 @@ fn release(queue: &mut Queue<State>) {
     queue.own.in_flight -= 1;
 }
 
-/// A refusal in place of a reply that cannot be sent, of the kind its caller expects.
+/// Whether a reply brings content, and so may be replaced by a refusal. What became of a write never is: a refusal in
+/// its place would say that the write was not carried out. Those are a few bytes for each request in flight.
+fn may_be_large(reply: &PeerReply) -> bool {
+    match reply {
+        PeerReply::Register(reply) => matches!(reply, Reply::Record(_)),
+        PeerReply::Forward(reply) => matches!(reply, ForwardReply::Got(_)),
+        PeerReply::WrittenMany | PeerReply::Refused(_) => false,
+        PeerReply::Scanned { .. } | PeerReply::GossipExchange(_) | PeerReply::Epoch(_) | PeerReply::RingCommit(_) => {
+            true
+        }
+    }
+}
+
+/// A refusal in place of a reply with content that cannot be sent, of the kind its caller expects.
 fn refusal_like(reply: &PeerReply, refusal: Refusal) -> PeerReply {
     match reply {
         PeerReply::Register(_) => PeerReply::Register(Reply::Refused(refusal)),
-        PeerReply::Forward(reply) => {
-            // A write that was carried out must not be reported as one that was not.
-            let may_be_applied = matches!(reply, ForwardReply::Wrote { .. });
-            let kind = FailureKind::Overloaded;
-            PeerReply::Forward(ForwardReply::Failed(OperationFailure {
-                kind,
-                may_be_applied,
-                required: 0,
-                received: 0,
-            }))
-        }
+        PeerReply::Forward(_) => PeerReply::Forward(ForwardReply::Failed(OperationFailure {
+            kind: FailureKind::Overloaded,
+            may_be_applied: false,
+            required: 0,
+            received: 0,
+        })),
         _ => PeerReply::Refused(refusal),
     }
 }
@@ -396,5 +404,40 @@ impl<S: PeerService> Handler<State> for Answerer<S> {
 
     fn busy_tick(&self) -> Option<Duration> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::stamp::Stamp;
+    use bytes::{Bytes, BytesMut};
+
+    /// Sends a reply while as many bytes wait as may; returns what its caller will read.
+    fn sent_when_full(reply: &PeerReply) -> PeerReply {
+        let port = Arc::new(Port::new(State { in_flight: 1, ended: false }));
+        port.with(|queue| queue.outgoing.resize(MAX_QUEUED_BYTES, 0));
+        Answer { port: Arc::clone(&port), id: 1, used: false }.send(reply);
+        let mut sent: BytesMut = port.with(|queue| queue.outgoing.split_off(MAX_QUEUED_BYTES));
+        match codec::take_frame(&mut sent) {
+            Ok(Some(Frame::Reply { body, .. })) => wire::decode_reply(body).expect("our own bytes"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_outcome_of_a_write_is_told_however_much_waits() {
+        let failure = OperationFailure { kind: FailureKind::Deadline, may_be_applied: true, required: 2, received: 1 };
+        for outcome in [
+            PeerReply::Register(Reply::Written),
+            PeerReply::Register(Reply::Refused(Refusal::StoreFailed)),
+            PeerReply::WrittenMany,
+            PeerReply::Forward(ForwardReply::Failed(failure)),
+            PeerReply::Forward(ForwardReply::Wrote { stamp: Stamp::ZERO, replaced: true, acked: Vec::new() }),
+        ] {
+            assert_eq!(sent_when_full(&outcome), outcome);
+        }
+        let content = PeerReply::Epoch(Bytes::from_static(b"ring"));
+        assert_eq!(sent_when_full(&content), PeerReply::Refused(Refusal::Overloaded));
     }
 }
