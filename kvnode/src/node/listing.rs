@@ -24,20 +24,24 @@ use crate::runtime::clock;
 
 /// Pages of deleted keys passed over for one answer; past it the answer is short and says where to go on.
 const MAX_ROUNDS: usize = 16;
+/// Bytes of values in one answer; past it the answer is short and says where to go on. As many as the API hands out.
+const MAX_VALUE_BYTES: usize = 8 << 20;
 
 /// One page of live keys.
 pub(super) async fn list(shared: &Arc<Shared>, query: ListQuery) -> Result<Listed, Failed> {
     let ring = shared.ring.load_full().ok_or_else(no_ring)?;
-    let (mut start, mut items) = (query.start.clone(), Vec::new());
+    let (mut start, mut items, mut value_bytes) = (query.start.clone(), Vec::new(), 0);
     for _ in 0..MAX_ROUNDS {
         let round = read_round(shared, &ring, &query, &start).await?;
         let now = shared.hybrid_now();
         for (key, record) in round.records {
-            if items.len() == query.limit {
+            let bytes = record.value_bytes();
+            if items.len() == query.limit || (value_bytes > 0 && value_bytes + bytes > MAX_VALUE_BYTES) {
                 let next = Some(key.to_bytes());
                 return Ok(Listed { items, next, epoch: ring.number() });
             }
             if record.version().is_live(now) {
+                value_bytes += bytes;
                 items.push((key, record));
             }
         }

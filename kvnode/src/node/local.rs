@@ -72,3 +72,46 @@ fn drop_bytes(record: &mut Record) {
         value.bytes = bytes::Bytes::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::codec;
+    use crate::protocol::id::{EpochNumber, PartitionId};
+    use crate::protocol::key::Key;
+    use crate::protocol::record::Value;
+    use crate::protocol::stamp::Stamp;
+    use crate::storage::{Config, memory::MemoryStore};
+    use bytes::{Bytes, BytesMut};
+
+    /// Stores this many values of this size under the longest keys, and sends the first page of them.
+    fn check_page_fits_a_frame(values: u32, bytes: usize) {
+        let storage = Storage::open(Config::in_memory(MemoryStore::new())).expect("opens");
+        let record = |number: u32| {
+            let mut key = vec![b'k'; Key::MAX_BYTES - 4];
+            key.extend_from_slice(&number.to_be_bytes());
+            let content_type = Some("x".repeat(Value::MAX_CONTENT_TYPE_BYTES).into());
+            let value = Value { bytes: vec![7; bytes].into(), content_type, expires_at: Some(u64::MAX) };
+            let record = Record { stamp: Stamp { time: 1, writer: 1, rmw: 0 }, content: Content::Value(value) };
+            (PartitionId(0), Key::parse(key).expect("a key"), record)
+        };
+        for number in 0..values {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            storage.write_many(vec![record(number)], move |outcome| sender.send(outcome).expect("awaited"));
+            assert_eq!(receiver.recv(), Ok(Ok(())));
+        }
+        let (partitions, start, end) = (vec![PartitionId(0)], Bytes::new(), Bytes::new());
+        let request = ScanRequest { epoch: EpochNumber(1), partitions, start, end, limit: 1000, with_values: true };
+        let reply = scan(&storage, &request);
+        assert!(matches!(&reply, PeerReply::Scanned { items, .. } if !items.is_empty()));
+        assert!(codec::put_reply(&mut BytesMut::new(), 1, &reply).is_ok(), "{values} values of {bytes} bytes");
+    }
+
+    #[test]
+    fn every_page_can_be_sent() {
+        check_page_fits_a_frame(6, 1 << 20);
+        check_page_fits_a_frame(6, (1 << 20) - 100);
+        check_page_fits_a_frame(1000, 4096);
+        check_page_fits_a_frame(1000, 0);
+    }
+}

@@ -152,7 +152,7 @@ impl Storage {
     }
 
     /// One page of records in key order over the partitions, keys from `start` (inclusive) to `end` (exclusive,
-    /// empty for no end). At most `limit` items and about 4 MiB. May block for a sync: not for completions.
+    /// empty for no end). At most `limit` items and 3 MiB, or one item. May block for a sync: not for completions.
     pub fn scan(
         &self,
         partitions: &[PartitionId],
@@ -177,7 +177,7 @@ impl Storage {
         }
     }
 
-    /// Up to `limit` hints for a target, and at most about 4 MiB of them.
+    /// Up to `limit` hints for a target, and at most about 3 MiB of them.
     pub fn hints(&self, target: NodeId, limit: usize) -> Result<Vec<(PartitionId, Key, Record)>, ReadError> {
         let shared = self.shared();
         let (start, end) = keyspace::hint_range(target);

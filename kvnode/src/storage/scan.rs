@@ -18,8 +18,9 @@ use crate::protocol::id::PartitionId;
 use crate::protocol::key::Key;
 use crate::protocol::record::{Content, Record};
 
-/// Most bytes of keys and values in a page: a quarter of what fits a peer frame with ease, and bounded memory per request.
-pub(super) const MAX_PAGE_BYTES: usize = 4 << 20;
+/// Most bytes of keys and values in a page of several: with stamps and content types it still fits a peer frame, so
+/// that a page can always be sent, and bounded memory per request.
+pub(super) const MAX_PAGE_BYTES: usize = 3 << 20;
 
 /// Some records in key order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,15 +67,16 @@ fn merge(shared: &Shared, query: &Query<'_>) -> Result<(ScanPage, Vec<Bytes>), R
     let mut merged = Merge::new(shared, query)?;
     let (mut page, mut rows, mut bytes) = (ScanPage::default(), Vec::new(), 0);
     while let Some((key, row, stored)) = merged.next()? {
-        if page.items.len() >= query.limit || bytes >= MAX_PAGE_BYTES {
+        if page.items.len() >= query.limit {
             page.more = true;
             break;
         }
         let record = read(shared, &row, &stored, query.with_values)?;
-        if let Content::Value(value) = &record.content {
-            bytes += value.bytes.len();
+        bytes += key.as_bytes().len() + record.value_bytes();
+        if !page.items.is_empty() && bytes > MAX_PAGE_BYTES {
+            page.more = true;
+            break;
         }
-        bytes += key.as_bytes().len();
         page.items.push((key, record));
         rows.push(row);
     }
