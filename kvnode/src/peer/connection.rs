@@ -123,13 +123,21 @@ pub(super) enum End {
     #[error("closed by this node")]
     Stopped,
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     #[error("{0}")]
     Malformed(#[from] Malformed),
     #[error("nothing heard for {} ms", .0.as_millis())]
     Silent(Duration),
     #[error("the other end reads too slowly")]
     Stalled,
+}
+
+impl From<io::Error> for End {
+    /// A process that ends does not say goodbye in TLS, so its missing goodbye is no fault worth a warning: nothing of
+    /// ours depends on it, as every frame says how long it is.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof { Self::Closed } else { Self::Io(error) }
+    }
 }
 
 /// Serves a connection until it ends.
