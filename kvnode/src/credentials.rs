@@ -184,7 +184,9 @@ pub fn make_for_cluster(authority: &Path, out: &Path, name: &NodeName, hosts: &[
     make_folder(authority)?;
     make_folder(out)?;
     let authority_key = authority.join("ca.key");
-    if !(shared.credentials.ca_file.exists() && authority_key.exists()) {
+    // The certificate is written last. Without its key, which may be kept elsewhere, reading that fails below: another
+    // authority in its place would be one that no node of the cluster knows.
+    if !shared.credentials.ca_file.exists() {
         let made = Authority::create("kvstore", DEFAULT_AUTHORITY_VALIDITY)?;
         made.issued().write(&shared.credentials.ca_file, &authority_key)?;
     }
@@ -224,7 +226,9 @@ fn make_missing_secrets(files: &Files) -> Result<(), Error> {
     if !credentials.gossip_key_file.exists() {
         certificates::write_private(&credentials.gossip_key_file, new_gossip_key().as_bytes())?;
     }
-    if let Some(admin_token) = files.admin_token.as_ref().filter(|path| !(path.exists() && files.tokens.exists())) {
+    // The token file is written last, so without it nothing was in use. With it the secret is not missed: whoever took
+    // it to a safer place must not lose all other tokens for that.
+    if let Some(admin_token) = files.admin_token.as_ref().filter(|_| !files.tokens.exists()) {
         let token = Token::from_random(Role::Admin, rand::random());
         let entry = Entry { role: Role::Admin, name: "admin".to_owned(), hash: token.hash() };
         certificates::write_private(admin_token, token.secret_text().as_bytes())?;
@@ -238,4 +242,26 @@ fn make_missing_secrets(files: &Files) -> Result<(), Error> {
 pub fn new_gossip_key() -> String {
     let key: [u8; 32] = rand::random();
     format!("{}\n", base64::engine::general_purpose::STANDARD.encode(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_to_a_safer_place_is_not_made_anew() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (authority, out) = (folder.path().join("authority"), folder.path().join("a1"));
+        let name: NodeName = "a1".parse().expect("a name");
+        make_for_cluster(&authority, &out, &name, &[]).expect("made");
+        let kept = |file: &str| fs::read(authority.join(file)).expect("there");
+        let (tokens, ca) = (kept("tokens"), kept("ca.pem"));
+        fs::remove_file(authority.join("admin.token")).expect("taken");
+        make_for_cluster(&authority, &out, &name, &[]).expect("made again");
+        assert_eq!(kept("tokens"), tokens);
+        fs::remove_file(authority.join("ca.key")).expect("taken");
+        let error = make_for_cluster(&authority, &out, &name, &[]).err().expect("no key").to_string();
+        assert_eq!(error, format!("cannot read the CA key {}", authority.join("ca.key").display()));
+        assert_eq!(kept("ca.pem"), ca);
+    }
 }

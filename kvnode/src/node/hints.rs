@@ -37,7 +37,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// Delivers all that one target is owed, until done or refused.
 async fn deliver(shared: &Arc<Shared>, target: NodeId) {
     loop {
-        let Ok(mut batch) = shared.storage.hints(target, MAX_WRITE_MANY) else { return };
+        let storage = shared.storage.clone();
+        // On a thread that may wait for the disk, as below.
+        let read = shared.tasks.run_blocking("hints", move || storage.hints(target, MAX_WRITE_MANY)).await;
+        let Some(Ok(mut batch)) = read else { return };
         if batch.is_empty() {
             break;
         }
@@ -63,7 +66,9 @@ async fn deliver(shared: &Arc<Shared>, target: NodeId) {
 async fn push_partition(shared: &Arc<Shared>, target: NodeId, partition: PartitionId) -> bool {
     let mut start = Vec::new();
     loop {
-        let Ok(page) = shared.storage.scan(&[partition], &start, &[], MAX_WRITE_MANY, true) else { return false };
+        let storage = shared.storage.clone();
+        let scan = move || storage.scan(&[partition], &start, &[], MAX_WRITE_MANY, true);
+        let Some(Ok(page)) = shared.tasks.run_blocking("partition push", scan).await else { return false };
         let Some((last, _)) = page.items.last() else { return true };
         start = successor(last.as_bytes());
         let mut rest: Vec<_> = page.items.into_iter().map(|(key, record)| (partition, key, record)).collect();

@@ -130,7 +130,9 @@ async fn scan_node(
 ) -> Option<Page> {
     let reply = if node == shared.identity.id {
         let storage = shared.storage.clone();
-        shared.tasks.run_blocking("scan", move || local::scan(&storage, &request)).await?
+        let scanned = shared.tasks.run_blocking("scan", move || local::scan(&storage, &request));
+        // It waits for the disk, which may hang; the operation must end all the same.
+        clock::until(deadline, scanned).await??
     } else {
         shared.peers.request(node, &PeerRequest::Scan(request), Class::Sync, deadline).await.ok()?
     };

@@ -6,6 +6,7 @@
 //! failure is final: after a failed sync the kernel may have dropped the pages and let the next one succeed
 //! (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020), so it is never repeated.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::in_flight::Waiter;
 use super::queue::Operation;
 use super::shared::Shared;
 use super::{WriteError, counter, keyspace};
+use crate::protocol::id::{NodeId, PartitionId};
 use crate::runtime::clock;
 
 /// How often the numbers of records are saved with a batch.
@@ -45,6 +47,8 @@ pub(super) struct Committer {
     closing: bool,
     /// When a reopen last failed; none while the engine is up.
     down_since: Option<Instant>,
+    /// Marks taken into the batch under way, to be made again if it fails.
+    marking: BTreeSet<(NodeId, PartitionId)>,
 }
 
 /// Raises the alarm if the thread unwinds: nothing would ever be answered again.
@@ -63,7 +67,8 @@ impl Committer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let ledger = shared.ledger.lock().clone();
         let totals_saved_at = clock::monotonic_now();
-        Self { shared, ledger, totals_saved_at, totals_changed: false, closing: false, down_since: None }
+        let (totals_changed, closing, down_since, marking) = Default::default();
+        Self { shared, ledger, totals_saved_at, totals_changed, closing, down_since, marking }
     }
 
     /// The thread's whole life.
@@ -88,9 +93,12 @@ impl Committer {
     fn commit(&mut self, operations: Vec<Operation>) {
         if let Some(reason) = self.shared.failure.get() {
             let failed = WriteError::Failed { reason: Arc::clone(reason) };
-            return self.answer(operations.into_iter().map(|operation| (operation, Err(failed.clone()))).collect());
+            return self.refuse(operations, &failed);
         }
         self.reopen_if_down();
+        if self.down_since.is_some() {
+            return self.refuse(operations, &WriteError::DiskFull);
+        }
         let shared = Arc::clone(&self.shared);
         let (batch, published, answers) = self.draft(&shared, operations);
         if batch.is_empty() {
@@ -129,6 +137,7 @@ impl Committer {
         for (target, partition) in std::mem::take(&mut *shared.unhinted.lock()) {
             // Marking reads nothing, so it cannot fail.
             let _marked = draft.add(&Mutation::Dirty { target, partition });
+            self.marking.insert((target, partition));
         }
         let (mut batch, published) = draft.finish();
         self.answer(durable);
@@ -163,6 +172,7 @@ impl Committer {
     }
 
     fn publish(&mut self, published: Published) {
+        self.marking.clear();
         let shared = &self.shared;
         let add = |counter: &std::sync::atomic::AtomicU64, change: i64| {
             let now = counter.load(Ordering::Relaxed).saturating_add_signed(change);
@@ -187,7 +197,7 @@ impl Committer {
     fn give_up(&mut self, error: &engine::Error, mut answers: Answers) {
         let outcome = if *error == engine::Error::Full {
             // Before anyone is told: what the engine shows of this batch must be gone first.
-            self.down_since = self.shared.store.reopen().err().map(|_| clock::monotonic_now());
+            self.reopen();
             self.shared.generation.fetch_add(1, Ordering::SeqCst);
             WriteError::DiskFull
         } else {
@@ -195,14 +205,37 @@ impl Committer {
             fail(&self.shared, &reason);
             WriteError::Failed { reason: reason.into() }
         };
+        self.shared.unhinted.lock().append(&mut self.marking);
         answers.iter_mut().for_each(|(_, answer)| *answer = Err(outcome.clone()));
         self.answer(answers);
     }
 
     fn reopen_if_down(&mut self) {
         if self.down_since.is_some_and(|since| since.elapsed() >= REOPEN_EVERY) {
-            self.down_since = self.shared.store.reopen().err().map(|_| clock::monotonic_now());
+            self.reopen();
         }
+    }
+
+    /// Opens the engine again, or notes that it is down. Only what passes with time is worth another try: anything
+    /// else, a failed sync above all, is as final here as it is in a batch.
+    fn reopen(&mut self) {
+        self.down_since = self.shared.store.reopen().err().map(|error| {
+            // Engines make damage of what they cannot write out while they open.
+            let passes = match &error {
+                engine::Error::Full | engine::Error::Busy => true,
+                engine::Error::Damaged { .. } => self.shared.guard.is_full(),
+                engine::Error::Failed { .. } | engine::Error::Closed => false,
+            };
+            if !passes {
+                fail(&self.shared, &error.to_string());
+            }
+            clock::monotonic_now()
+        });
+    }
+
+    /// Answers operations that reach no batch.
+    fn refuse(&self, operations: Vec<Operation>, error: &WriteError) {
+        self.answer(operations.into_iter().map(|operation| (operation, Err(error.clone()))).collect());
     }
 
     /// Tells everyone, after the table and the queue have let go of the operations.
@@ -213,6 +246,10 @@ impl Committer {
             let weight = operation.mutation.weight();
             writes += weight.0;
             bytes += weight.1;
+            if let (Mutation::Hint { target, partition, .. }, Err(_)) = (&operation.mutation, outcome) {
+                // It must not be forgotten that the target missed something.
+                self.shared.unhinted.lock().insert((*target, *partition));
+            }
             let mut waiters = Vec::new();
             for write in operation.mutation.writes() {
                 self.shared.in_flight.finish(&write.row, write.version.stamp, &mut waiters);

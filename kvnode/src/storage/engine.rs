@@ -48,6 +48,9 @@ pub enum Error {
         /// What was found.
         reason: Arc<str>,
     },
+    /// Somebody still reads what was open before, so it cannot be opened again yet.
+    #[error("its files are still in use")]
+    Busy,
     /// Any other failure.
     #[error("{reason}")]
     Failed {

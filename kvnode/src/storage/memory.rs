@@ -1,7 +1,7 @@
 //! The memory engine: for tests, and the model of what an engine may do at its worst.
 //!
 //! It knows which batches are not yet synced, and a power cut drops them from any point on. It can hold syncs,
-//! fail them and be full, and damage a row, so that every promise of the layers above can be tested in
+//! fail them, be full and not open again, and damage a row, so that every promise of the layers above can be tested in
 //! microseconds. It keeps nothing beyond the life of its last handle.
 
 use std::collections::BTreeMap;
@@ -36,6 +36,7 @@ struct State {
     hold_syncs: bool,
     fail_syncs: bool,
     full: bool,
+    refuse_reopens: Option<Error>,
 }
 
 impl MemoryStore {
@@ -73,6 +74,11 @@ impl MemoryStore {
     /// While on, batches are refused for lack of space.
     pub fn fill(&self, full: bool) {
         self.inner.state.lock().full = full;
+    }
+
+    /// While given, it does not open again, for this reason.
+    pub fn refuse_reopens(&self, reason: Option<Error>) {
+        self.inner.state.lock().refuse_reopens = reason;
     }
 
     /// Number of syncs that succeeded.
@@ -166,7 +172,7 @@ impl Store for MemoryStore {
     }
 
     fn reopen(&self) -> Result<(), Error> {
-        Ok(())
+        self.inner.state.lock().refuse_reopens.clone().map_or(Ok(()), Err)
     }
 
     fn close(&self) {}

@@ -37,7 +37,7 @@ pub(super) struct Shared {
     pub(super) ledger: Mutex<Ledger>,
     /// All documents as of the last sync: they are few and small, and so never shown before they are durable.
     pub(super) documents: RwLock<BTreeMap<String, Bytes>>,
-    /// Partitions to mark dirty because a hint found no room in the queue.
+    /// Partitions to mark dirty because a hint found no room, in the queue or on the disk.
     pub(super) unhinted: Mutex<BTreeSet<(NodeId, PartitionId)>>,
     /// Held for reading while chunks must not be replaced, for writing while a batch is applied.
     pub(super) apply_gate: RwLock<()>,

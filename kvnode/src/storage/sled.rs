@@ -7,21 +7,27 @@
 //! recovery fails on after a power cut, and what goes to never-synced blob files is what exceeds a quarter of one.
 //! sled panics on damage; no panic crosses this file. It decides nothing about what is stored.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ::sled::{Db, IVec, Mode};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use super::engine::{Batch, Error, Rows, Store};
+use crate::runtime::clock;
 
 /// sled's largest: see above. Its pages are touched only as they are written, so an idle node does not pay for it.
 const SEGMENT_BYTES: usize = 16 << 20;
+
+/// How often, and for how long between, an open looks whether sled's own threads have let go of the files: a tenth of
+/// a second in all, for which reads wait while a store that ran full opens again.
+const UNUSED_LOOKS: u32 = 20;
+const UNUSED_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// sled in one folder.
 pub(super) struct SledStore {
@@ -59,6 +65,7 @@ impl SledStore {
 
 impl Opened {
     fn open(folder: &Path, cache_bytes: u64) -> Result<Self, Error> {
+        wait_until_unused(folder)?;
         let config = ::sled::Config::new()
             .path(folder)
             .cache_capacity(cache_bytes)
@@ -81,7 +88,8 @@ impl Opened {
         self.db.flush().map_err(|error| from_sled(&error))?;
         for entry in folder.read_dir().map_err(|error| from_io(&error))? {
             let path = entry.map_err(|error| from_io(&error))?.path();
-            File::open(path).and_then(|file| file.sync_all()).map_err(|error| from_io(&error))?;
+            let file = File::open(path).map_err(|error| from_io(&error))?;
+            file.sync_all().map_err(|error| failed_sync(&error))?;
         }
         self.sync_folder().map_err(|error| failed_sync(&error))
     }
@@ -191,6 +199,21 @@ impl Store for SledStore {
         // sled flushes when it is dropped, and may panic over it; all that was promised is synced already.
         let _dropped = catch_unwind(AssertUnwindSafe(|| drop(before)));
     }
+}
+
+/// Waits a little until nobody holds what was open here before. sled gives its lock back with the last scan and the
+/// last of its own threads that still writes, which is some time after it was dropped.
+fn wait_until_unused(folder: &Path) -> Result<(), Error> {
+    for _ in 0..UNUSED_LOOKS {
+        let tried = File::open(folder.join("db")).map(|file| file.try_lock());
+        match tried {
+            Ok(Err(TryLockError::WouldBlock)) => clock::pause_thread(UNUSED_LOOK_EVERY),
+            Ok(Err(TryLockError::Error(error))) => return Err(from_io(&error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(from_io(&error)),
+            Ok(Ok(())) | Err(_) => return Ok(()),
+        }
+    }
+    Err(Error::Busy)
 }
 
 /// Turns a panic of sled into damage. Nothing that is shared is left half changed by us: all state is sled's own.

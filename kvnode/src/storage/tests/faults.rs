@@ -3,7 +3,10 @@
 //! Each fault has a typed outcome, and what is not concerned by it goes on.
 
 use super::*;
+use crate::protocol::id::NodeId;
 use crate::storage::OpenError;
+use crate::storage::engine::{Batch, Error, Store};
+use crate::storage::sled::SledStore;
 
 #[test]
 fn a_full_disk_is_an_answer_and_passes() {
@@ -18,6 +21,49 @@ fn a_full_disk_is_an_answer_and_passes() {
     assert_eq!((storage.document("d"), storage.statistics().records), (Ok(None), 1));
     memory.fill(false);
     assert_eq!(write(&storage, &key("k"), &value(2, "new")), Ok(()));
+}
+
+/// What a store that ran full answers while it does not open again for this reason, and whether it ends for good.
+fn check_reopen(reason: &Error, answered: &Result<(), WriteError>, ends: bool) {
+    let (reasons, on_failure) = failure_recorder();
+    let memory = MemoryStore::new();
+    let storage = Storage::open(Config { on_failure, ..Config::in_memory(memory.clone()) }).expect("opens");
+    write(&storage, &key("k"), &value(1, "old")).unwrap();
+    memory.refuse_reopens(Some(reason.clone()));
+    memory.fill(true);
+    assert_eq!(write(&storage, &key("k"), &value(2, "new")), Err(WriteError::DiskFull), "{reason}");
+    memory.fill(false);
+    // A hint touches no row that could fail to be read: it alone must not make the store go on, or end it.
+    storage.add_hint(NodeId::from_bits(1), P, &key("k"), &value(2, "new"));
+    assert_eq!(&write(&storage, &key("k"), &value(3, "newer")), answered, "{reason}");
+    assert_eq!(reasons.lock().len(), usize::from(ends), "{reason}");
+}
+
+#[test]
+fn a_store_that_ran_full_waits_for_what_passes_and_ends_on_the_rest() {
+    for passes in [Error::Full, Error::Busy] {
+        check_reopen(&passes, &Err(WriteError::DiskFull), false);
+    }
+    let reason: Arc<str> = "sync failed".into();
+    for final_one in [Error::Failed { reason: Arc::clone(&reason) }, Error::Damaged { reason }] {
+        check_reopen(&final_one, &Err(WriteError::Failed { reason: final_one.to_string().into() }), true);
+    }
+}
+
+#[test]
+fn sled_opens_again_once_the_last_scan_has_ended() {
+    let folder = tempfile::tempdir().expect("folder");
+    let store = SledStore::open(folder.path().join("sled"), 1 << 20).expect("opens");
+    let mut batch = Batch::default();
+    batch.put(Bytes::from_static(b"row"), Bytes::from_static(b"value"));
+    store.apply(batch).and_then(|()| store.sync()).expect("durable");
+    let mut scan = store.scan(b"a", b"z");
+    assert!(scan.next().is_some());
+    assert_eq!(store.reopen(), Err(Error::Busy));
+    assert_eq!(store.get(b"row"), Err(Error::Busy));
+    drop(scan);
+    assert_eq!(store.reopen(), Ok(()));
+    assert_eq!(store.get(b"row"), Ok(Some(Bytes::from_static(b"value"))));
 }
 
 #[test]

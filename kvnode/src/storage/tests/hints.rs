@@ -119,3 +119,20 @@ fn a_full_queue_turns_hints_into_dirty_partitions() {
     }
     assert!(storage.hint_counts()[&TARGET].count < 20);
 }
+
+#[test]
+fn hints_that_meet_a_full_disk_leave_dirty_partitions() {
+    let memory = MemoryStore::new();
+    let config = Config { queue_writes: 2, ..Config::in_memory(memory.clone()) };
+    let storage = Storage::open(config).expect("opens");
+    write(&storage, &key("k"), &value(1, "v")).unwrap();
+    memory.fill(true);
+    // Some find no room in the queue, some reach a batch that fails.
+    (0..20).for_each(|number| storage.add_hint(TARGET, PartitionId(number), &key("k"), &value(1, "v")));
+    while write(&storage, &key("k"), &value(2, "w")) != Err(WriteError::DiskFull) {
+        std::thread::yield_now();
+    }
+    memory.fill(false);
+    settle(&storage);
+    assert_eq!(storage.hint_counts()[&TARGET].dirty, (0..20).map(PartitionId).collect::<Vec<_>>());
+}
