@@ -260,7 +260,7 @@ mod tests {
         make_for_cluster(&authority, &out, &name, &[]).expect("made again");
         assert_eq!(kept("tokens"), tokens);
         fs::remove_file(authority.join("ca.key")).expect("taken");
-        let error = make_for_cluster(&authority, &out, &name, &[]).err().expect("no key").to_string();
+        let error = make_for_cluster(&authority, &out, &name, &[]).expect_err("no key").to_string();
         assert_eq!(error, format!("cannot read the CA key {}", authority.join("ca.key").display()));
         assert_eq!(kept("ca.pem"), ca);
     }
