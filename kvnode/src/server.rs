@@ -144,7 +144,7 @@ async fn run_on(
         socket: listeners.gossip,
         tasks: &core,
     })?;
-    start::peer_server(&node, &peer_tls, &local, listeners.peer, &serving);
+    start::peer_server(&node, &peer_tls, &local, listeners.peer, &serving, &core);
 
     let metrics = node.metrics();
     let access = match config.authentication {

@@ -214,14 +214,16 @@ fn exchange_over(peers: PeerPool) -> gossip::ExchangeWith {
     })
 }
 
-/// Serves peers.
+/// Serves peers: `serving` accepts, and what was accepted lives as long as `core`, because this node answers as a replica
+/// until its own clients' requests are done and the members know that it goes.
 pub(super) fn peer_server(
     node: &Node,
     tls: &Arc<PeerTls>,
     local: &Arc<LocalIdentity>,
     listener: TcpListener,
     serving: &Tasks,
+    core: &Tasks,
 ) {
-    let server = PeerServer::new(Arc::clone(tls), Arc::clone(local), node.clone(), serving.clone());
+    let server = PeerServer::new(Arc::clone(tls), Arc::clone(local), node.clone(), core.clone());
     serving.spawn("peer accept", server.serve(listener));
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kvnode::api::types::Outcome;
+use kvnode::api::types::{NodeState, Outcome};
 use kvnode::client::{Consistency, Error, Options, PutOptions};
 use kvnode::runtime::clock;
 use kvnode::runtime::tasks::Tasks;
+use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 
 use super::cluster::{Cluster, PATIENCE, eventually};
@@ -133,4 +134,34 @@ async fn with_two_nodes_dead_quorums_refuse_and_single_reads_work() {
         let wrong = verify(&cluster.client(index), &expected, options()).await;
         assert!(wrong.is_empty(), "missing after the return: {wrong:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopping_node_answers_its_clients_and_stays_a_replica_until_then() {
+    let mut cluster = Cluster::start().await;
+    // A paused node keeps a write of all replicas waiting, and leaves the other two to make every quorum.
+    cluster.pause(2);
+    let client = cluster.client(1);
+    let (tasks, (done, waiting)) = (Tasks::new(), tokio::sync::oneshot::channel());
+    tasks.spawn_to_end("waiting write", async move {
+        let options = Options { consistency: Some(Consistency::All), timeout: Some(Duration::from_secs(3)) };
+        let put = PutOptions { options, ..PutOptions::default() };
+        drop(done.send(client.put(b"waiting", "x".into(), &put).await));
+    });
+    eventually("the write to be under way", PATIENCE, async || {
+        let found = cluster.client(0).get(b"waiting", one()).await;
+        if matches!(found, Ok(Some(_))) { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+    let mut stopping = cluster.nodes[1].process.take().expect("it runs");
+    stopping.signal(Signal::SIGTERM);
+    eventually("the drain to be told", PATIENCE, async || match cluster.state_seen(0, "b1").await {
+        Some(NodeState::Draining) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    cluster.client(0).put(b"meanwhile", "y".into(), &PutOptions::default()).await.expect("two replicas still answer");
+    let answer = waiting.await.expect("sent").expect_err("one replica is paused");
+    assert_eq!(answer.problem().map(|problem| problem.outcome), Some(Outcome::Unknown), "{answer}");
+    assert!(stopping.ended_within(PATIENCE).await.is_some_and(|status| status.success()));
 }
