@@ -2,7 +2,7 @@
 CARGO ?= cargo
 KVCTL := target/release/kvctl
 
-.PHONY: up down status test verify fix bench build
+.PHONY: up down status test verify fix bench build aws
 
 up: build ## build and start a three-zone cluster on this machine
 	$(KVCTL) cluster up
@@ -13,10 +13,13 @@ down: ## stop it; data stays
 status: ## how it does
 	$(KVCTL) cluster status
 
-build:
+build: ## kvnode and kvctl for this machine; no AWS SDK is compiled
+	$(CARGO) build --release --locked --no-default-features --bins -p kvctl -p kvnode
+
+aws: ## the same with `kvctl --provider aws`; the SDK takes minutes and some GB of memory to compile
 	$(CARGO) build --release --locked --bins
 
-test: ## everything: formatting, lints, licences, unit, property and model tests, real clusters
+test: ## everything: formatting, lints, licences, unit, property and model tests, real clusters, AWS emulated, machines
 	sh .ci/test.sh
 
 verify: ## what needs no cluster and writes nothing

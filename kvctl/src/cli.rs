@@ -196,11 +196,15 @@ mod tests {
         Options:
               --kvnode <PATH>       The daemon's program [default: beside kvctl, then in PATH]
               --dry-run             Show the plan and do nothing (exit 10: changes pending)
-              --timeout <DURATION>  Longest time for all of it [default: 60s]
+              --plan <FILE>         Carry out this plan, written by `plan --out`, if nothing has changed
+                                    since (aws)
+              --timeout <DURATION>  Longest time for all of it [default: 60s; in aws 45m]
           -h, --help                Print help
 
         Layout:
           -f, --file <CLUSTER.YAML>  Specification to read; options win over it
+              --provider <PROVIDER>  Where: local (daemons of this machine) or aws [default: as the file or
+                                     the context says, else local]
               --zones <N|NAMES>      Zones: how many, or their names separated by commas [default: a,b,c]
               --nodes-per-zone <N>   Nodes in each zone [default: 1]
               --replicas <N>         Copies of each key [default: 3]

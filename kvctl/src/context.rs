@@ -28,6 +28,19 @@ pub struct Context {
     pub ca_file: PathBuf,
     /// File that holds the bearer token.
     pub token_file: PathBuf,
+    /// Where in AWS it is; none for other providers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsPlace>,
+}
+
+/// The account and region a cluster is pinned to: credentials of another account are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsPlace {
+    /// Twelve digits.
+    pub account: String,
+    /// For example `us-east-1`.
+    pub region: String,
 }
 
 /// All contexts and which of them is the current one.
@@ -110,6 +123,7 @@ mod tests {
             endpoints: vec!["https://127.0.1.1:8080".to_owned()],
             ca_file: "/ca.pem".into(),
             token_file: "/token".into(),
+            aws: None,
         }
     }
 

@@ -67,7 +67,7 @@ impl CommandError {
 
     /// Adds the chain of causes below an error whose own text is the message.
     #[must_use]
-    fn because_of_source(self, error: &dyn StdError) -> Self {
+    pub(crate) fn because_of_source(self, error: &dyn StdError) -> Self {
         match error.source() {
             Some(source) => self.because(source),
             None => self,

@@ -60,8 +60,21 @@ fn execute(cli: &Cli) -> Result<Exit, CommandError> {
     runtime.block_on(async {
         tokio::select! {
             done = commands::run(&session, &cli.command) => done,
-            _ = tokio::signal::ctrl_c() => Err(CommandError::new(Exit::Interrupted, "interrupted")
+            () = interrupted(&session) => Err(CommandError::new(Exit::Interrupted, "interrupted")
                 .hint("what was begun may go on; calling the same command again continues it")),
         }
     })
+}
+
+/// Ends when the command is to be given up: at the first Ctrl-C, or at the second if it can end in an orderly way.
+async fn interrupted(session: &Session) {
+    loop {
+        // A handler that cannot be installed leaves the system's own behaviour: the process ends.
+        if tokio::signal::ctrl_c().await.is_err() {
+            return std::future::pending().await;
+        }
+        if !session.interruption.accept() {
+            return;
+        }
+    }
 }

@@ -3,10 +3,13 @@
 //! Made once per run. It reads files only when a command asks for a context or a client.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use infra::topology::ClusterName;
 use kvnode::client::{self, Client};
+use kvnode::runtime::clock;
 
 use crate::cli::Output;
 use crate::context::{Context, Contexts};
@@ -18,6 +21,8 @@ use crate::ui::Ui;
 
 /// Largest certificate or token read.
 const MAX_SECRET: u64 = 256 * 1024;
+/// How soon a Ctrl-C is noticed by a command that ends in an orderly way: at once, for a person.
+const NOTICE: Duration = Duration::from_millis(50);
 /// Name of the cluster if nobody says otherwise.
 const DEFAULT_CLUSTER: &str = "local";
 
@@ -28,13 +33,48 @@ pub struct Session {
     pub settings: Settings,
     /// The two streams.
     pub ui: Ui,
+    /// What Ctrl-C does.
+    pub interruption: Interruption,
+}
+
+/// What Ctrl-C does: it ends the command at once, unless the command said that it can end in an orderly way; then the
+/// first one asks for that and the second ends it at once.
+#[derive(Debug, Clone, Default)]
+pub struct Interruption {
+    orderly: Arc<AtomicBool>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Interruption {
+    /// From now on the first Ctrl-C only asks.
+    pub fn end_orderly(&self) {
+        self.orderly.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody asked to end.
+    #[must_use]
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Ends when somebody asked to end.
+    pub async fn wait(&self) {
+        while !self.asked() {
+            clock::sleep(NOTICE).await;
+        }
+    }
+
+    /// Takes a Ctrl-C; true if the command ends by itself.
+    pub(crate) fn accept(&self) -> bool {
+        self.orderly.load(Ordering::SeqCst) && !self.asked.swap(true, Ordering::SeqCst)
+    }
 }
 
 impl Session {
     /// A session for one run.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { ui: Ui::new(&settings), settings }
+        Self { ui: Ui::new(&settings), settings, interruption: Interruption::default() }
     }
 
     /// Whether the answer is for a program.
@@ -111,6 +151,16 @@ mod tests {
     use super::*;
     use crate::cli::Global;
     use crate::settings::Environment;
+
+    #[test]
+    fn the_first_ctrl_c_only_asks_a_command_that_can_end_orderly() {
+        let interruption = Interruption::default();
+        assert!(!interruption.accept());
+        interruption.end_orderly();
+        assert!(interruption.accept());
+        assert!(interruption.asked());
+        assert!(!interruption.accept(), "the second one ends it");
+    }
 
     #[test]
     fn the_cluster_is_the_named_the_contexts_or_the_default() {

@@ -3,9 +3,11 @@
 //! The only reader of environment variables. It touches no file; missing folders are made by who writes to them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::{Color, Global, Output};
 use crate::error::CommandError;
+use crate::units;
 
 /// Settings of one run.
 #[derive(Debug, Clone)]
@@ -30,6 +32,29 @@ pub struct Settings {
     pub interactive: bool,
     /// Folders in which programs are looked for.
     pub search_path: Vec<PathBuf>,
+    /// How to reach AWS, as far as the SDK does not find it out by itself.
+    pub aws: AwsSettings,
+}
+
+/// What kvctl itself reads about AWS. Region, profile, credentials and endpoints are the SDK's to find.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AwsSettings {
+    /// `AWS_CA_BUNDLE`: certificates to trust besides the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// `KVCTL_AWS_LOOPBACK_ONLY`: nothing may be sent to another machine. For tests.
+    pub loopback_only: bool,
+    /// `KVCTL_AWS_RATE`: most calls a second.
+    pub rate: Option<f64>,
+    /// `KVCTL_AWS_CALL_TIMEOUT`: longest time for one call.
+    pub call_timeout: Option<Duration>,
+    /// `KVCTL_AWS_HASTE`: how many times faster the engine's waits pass. For tests: 1 unless nothing leaves loopback.
+    pub haste: f64,
+}
+
+impl Default for AwsSettings {
+    fn default() -> Self {
+        Self { ca_bundle: None, loopback_only: false, rate: None, call_timeout: None, haste: 1.0 }
+    }
 }
 
 /// The environment, as far as settings depend on it.
@@ -49,6 +74,16 @@ pub struct Environment {
     pub dumb: bool,
     /// `PATH`.
     pub path: Vec<PathBuf>,
+    /// `AWS_CA_BUNDLE`.
+    pub aws_ca_bundle: Option<PathBuf>,
+    /// `KVCTL_AWS_LOOPBACK_ONLY` is set and not empty.
+    pub aws_loopback_only: bool,
+    /// `KVCTL_AWS_RATE`.
+    pub aws_rate: Option<String>,
+    /// `KVCTL_AWS_CALL_TIMEOUT`.
+    pub aws_call_timeout: Option<String>,
+    /// `KVCTL_AWS_HASTE`.
+    pub aws_haste: Option<String>,
     /// Standard input, output and error are terminals.
     pub terminals: [bool; 3],
 }
@@ -67,6 +102,11 @@ impl Environment {
             no_color: text("NO_COLOR").is_some(),
             dumb: text("TERM").is_some_and(|term| term == "dumb"),
             path: text("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default(),
+            aws_ca_bundle: text("AWS_CA_BUNDLE").map(PathBuf::from),
+            aws_loopback_only: text("KVCTL_AWS_LOOPBACK_ONLY").is_some(),
+            aws_rate: text("KVCTL_AWS_RATE").and_then(|value| value.into_string().ok()),
+            aws_call_timeout: text("KVCTL_AWS_CALL_TIMEOUT").and_then(|value| value.into_string().ok()),
+            aws_haste: text("KVCTL_AWS_HASTE").and_then(|value| value.into_string().ok()),
             terminals: [
                 std::io::stdin().is_terminal(),
                 std::io::stdout().is_terminal(),
@@ -107,8 +147,35 @@ impl Settings {
             terminal: stderr && !environment.dumb,
             interactive: stdin && stderr,
             search_path: environment.path.clone(),
+            aws: aws_settings(environment)?,
         })
     }
+}
+
+fn aws_settings(environment: &Environment) -> Result<AwsSettings, CommandError> {
+    let wrong = |name: &str, value: &str, example: &str| {
+        CommandError::usage(format!("{name}={value} cannot be read")).hint(format!("for example {name}={example}"))
+    };
+    let rate = environment.aws_rate.as_deref().map(|text| {
+        let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+        rate.ok_or_else(|| wrong("KVCTL_AWS_RATE", text, "20"))
+    });
+    let call_timeout = environment
+        .aws_call_timeout
+        .as_deref()
+        .map(|text| units::duration(text).map_err(|_| wrong("KVCTL_AWS_CALL_TIMEOUT", text, "30s")));
+    let haste = environment.aws_haste.as_deref().map(|text| {
+        let haste = text.parse().ok().filter(|haste| (1.0..=1000.0).contains(haste));
+        haste.ok_or_else(|| wrong("KVCTL_AWS_HASTE", text, "1"))
+    });
+    let haste = haste.transpose()?.filter(|_| environment.aws_loopback_only);
+    Ok(AwsSettings {
+        haste: haste.unwrap_or(1.0),
+        ca_bundle: environment.aws_ca_bundle.clone(),
+        loopback_only: environment.aws_loopback_only,
+        rate: rate.transpose()?,
+        call_timeout: call_timeout.transpose()?,
+    })
 }
 
 /// The XDG base directory rule: relative values are ignored.

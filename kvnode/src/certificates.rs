@@ -170,10 +170,27 @@ impl Authority {
 
     /// Makes a key and a certificate that serves a node as server and as client.
     pub fn issue(&self, request: &NodeRequest) -> Result<Issued, Error> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = params(request.name.as_str(), request.validity)?;
         let always = [node_dns_name(&request.name), "localhost".into(), "127.0.0.1".into(), "::1".into()];
-        let mut hosts: Vec<String> = always.into_iter().chain(request.hosts.iter().cloned()).collect();
+        let hosts = always.into_iter().chain(request.hosts.iter().cloned()).collect();
+        let usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(request.name.as_str(), hosts, usages, request.validity)
+    }
+
+    /// Makes a key and a certificate for a server that is no node, for example a load balancer: peers refuse it,
+    /// because it is for no client and names no node. `label` is shown to people who inspect it.
+    pub fn issue_server(&self, label: &str, hosts: Vec<String>, validity: Duration) -> Result<Issued, Error> {
+        self.sign(label, hosts, vec![ExtendedKeyUsagePurpose::ServerAuth], validity)
+    }
+
+    fn sign(
+        &self,
+        label: &str,
+        mut hosts: Vec<String>,
+        usages: Vec<ExtendedKeyUsagePurpose>,
+        validity: Duration,
+    ) -> Result<Issued, Error> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = params(label, validity)?;
         hosts.sort();
         hosts.dedup();
         for host in hosts {
@@ -182,7 +199,7 @@ impl Authority {
             params.subject_alt_names.extend(names);
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = usages;
         params.use_authority_key_identifier_extension = true;
         let certificate_pem = params.signed_by(&key, &self.issuer)?.pem();
         Ok(Issued { certificate_pem, key_pem: key.serialize_pem() })

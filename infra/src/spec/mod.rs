@@ -1,7 +1,7 @@
-//! cluster.yaml: its text to a [`Topology`](crate::topology::Topology), or to everything that is wrong with it, each problem with its line.
+//! cluster.yaml: its text to a [`Specification`], or to everything that is wrong with it, each problem with its line.
 //!
-//! `parse` is the only importer of the YAML library, which is no longer developed: its successor is a change of one
-//! file. `lines` finds where a value stands, because the library does not tell. `render` writes a file that
+//! `tree` is the only importer of the YAML library, which is no longer developed: its successor is a change of one
+//! file. `parse` knows the keys of each provider. `lines` finds where a value stands, because the library does not tell. `render` writes a file that
 //! `parse` reads back. Files are read and written by the caller.
 
 mod lines;
@@ -10,14 +10,27 @@ mod render;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::fmt;
 
 pub use parse::parse;
 pub use render::render;
 
+use crate::network::Network;
+use crate::topology::Topology;
+
 /// Largest cluster.yaml read: a hundred times what six zones need.
 pub const MAX_BYTES: usize = 256 * 1024;
+
+/// A cluster as specified, for the provider that it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Specification {
+    /// Daemons of this machine (`provider: local`, or none named).
+    Local(Topology),
+    /// A network of its own in the cloud (`provider: aws`).
+    Aws(Box<Network>),
+}
 
 /// One thing wrong with a specification.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,11 +26,11 @@ pub(super) fn check(draft: &Draft) -> Result<(), Vec<Impossible>> {
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
-fn impossible(path: impl Into<String>, reason: impl Into<String>, fix: impl Into<String>) -> Impossible {
+pub(crate) fn impossible(path: impl Into<String>, reason: impl Into<String>, fix: impl Into<String>) -> Impossible {
     Impossible { path: path.into(), reason: reason.into(), fix: fix.into() }
 }
 
-pub(super) fn bad_name(path: &str, error: &NameError) -> Impossible {
+pub(crate) fn bad_name(path: &str, error: &NameError) -> Impossible {
     impossible(path, error.to_string(), "choose another name")
 }
 
@@ -58,7 +58,7 @@ fn check_zones(zones: &[ZoneDraft], found: &mut Vec<Impossible>) {
     }
 }
 
-fn check_copies(draft: &Draft, found: &mut Vec<Impossible>) {
+pub(crate) fn check_copies(draft: &Draft, found: &mut Vec<Impossible>) {
     let nodes: usize = draft.zones.iter().map(|zone| usize::from(zone.nodes)).sum();
     if draft.replicas == 0 || draft.replicas > MAX_REPLICAS {
         let reason = format!("{} replicas; a key has 1 to {MAX_REPLICAS}", draft.replicas);
@@ -73,7 +73,7 @@ fn check_copies(draft: &Draft, found: &mut Vec<Impossible>) {
     }
 }
 
-fn check_ports(ports: Ports, found: &mut Vec<Impossible>) {
+pub(crate) fn check_ports(ports: Ports, found: &mut Vec<Impossible>) {
     for (path, port) in [("ports.api", ports.api), ("ports.peer", ports.peer), ("ports.gossip", ports.gossip)] {
         if port < LOWEST_PORT {
             let reason = format!("port {port} is below {LOWEST_PORT} and needs privileges");
@@ -100,11 +100,11 @@ fn most_copies_in_a_zone(draft: &Draft) -> u8 {
     held.into_iter().max().unwrap_or(0)
 }
 
-pub(super) fn survives_zone_loss(draft: &Draft) -> bool {
+pub(crate) fn survives_zone_loss(draft: &Draft) -> bool {
     draft.replicas.saturating_sub(most_copies_in_a_zone(draft)) > draft.replicas / 2
 }
 
-fn zone_outage(draft: &Draft) -> Impossible {
+pub(crate) fn zone_outage(draft: &Draft) -> Impossible {
     let left = draft.replicas.saturating_sub(most_copies_in_a_zone(draft));
     let needed = draft.replicas / 2 + 1;
     let reason = format!("losing one zone would leave {left} of {} replicas, {needed} are needed", draft.replicas);

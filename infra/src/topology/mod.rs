@@ -4,7 +4,7 @@
 //! that is impossible about it. A topology that exists is one that can be built.
 //! It knows nothing of processes or clouds and does not say how the cluster comes to be.
 
-mod layout;
+pub(crate) mod layout;
 mod name;
 #[cfg(test)]
 mod tests;

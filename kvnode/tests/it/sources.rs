@@ -16,10 +16,16 @@ pub(crate) struct Source {
 
 /// All `.rs` files under the `src` folders of these crates.
 pub(crate) fn all(crates: &[&str]) -> Vec<Source> {
+    let folders: Vec<String> = crates.iter().map(|name| format!("{name}/src")).collect();
+    in_folders(&folders, "rs")
+}
+
+/// All files with this extension under these folders of the workspace.
+pub(crate) fn in_folders(folders: &[String], extension: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned();
     let mut paths = Vec::new();
-    for name in crates {
-        collect(&root.join(name).join("src"), &mut paths);
+    for folder in folders.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()) {
+        collect(&folder, extension, &mut paths);
     }
     paths.sort();
     let source = |path: PathBuf| {
@@ -30,12 +36,12 @@ pub(crate) fn all(crates: &[&str]) -> Vec<Source> {
     paths.into_iter().map(source).collect()
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            collect(&path, extension, found);
+        } else if path.extension().is_some_and(|other| other == extension) {
             found.push(path);
         }
     }
@@ -47,9 +53,19 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned(), code: blank(text) }
     }
 
-    /// Whether it holds nothing but tests.
+    /// Whether it holds nothing but tests or measurements.
     pub(crate) fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs") || self.path.contains("/tests/")
+        let folders = ["/tests/", "/simulation/", "/benches/"];
+        let inside = folders.iter().any(|folder| self.path.contains(folder));
+        inside || self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
+    }
+
+    /// Whether code outside of strings and comments says this, as a word or path of its own.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let code = self.shipped_code();
+        code.match_indices(text)
+            .any(|(at, _)| !joins(code[..at].chars().next_back()) && !joins(code[at + text.len()..].chars().next()))
     }
 
     /// Its code up to the first test item.

@@ -3,13 +3,14 @@
 //! All are asked at once with SIGTERM; SIGKILL comes only after the grace, and is told. A process that is not surely
 //! ours is never signalled.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use infra::topology::{Node, Topology};
 use serde::Serialize;
 
-use super::target;
+use super::target::{self, Provider};
 use crate::context::Contexts;
 use crate::error::CommandError;
 use crate::exit_code::Exit;
@@ -37,6 +38,15 @@ pub struct Down {
     /// How long daemons may take to flush and end before they are killed
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration)]
     pub grace: Duration,
+    /// Longest time for all of it [default in aws: 45m]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    pub timeout: Option<Duration>,
+    /// Specification that names the cluster (aws)
+    #[arg(short, long, value_name = "CLUSTER.YAML")]
+    pub file: Option<PathBuf>,
+    /// Where: local or aws [default: as the file or the context says, else local]
+    #[arg(long, value_enum, value_name = "PROVIDER", hide_possible_values = true)]
+    pub provider: Option<Provider>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +65,12 @@ enum Ended {
 }
 
 pub(super) async fn run(session: &Session, down: &Down) -> Result<Exit, CommandError> {
+    if target::provider(session, down.name.as_deref(), down.provider, down.file.as_deref())? == Provider::Aws {
+        #[cfg(feature = "aws")]
+        return super::aws::down(session, down).await;
+        #[cfg(not(feature = "aws"))]
+        return Err(target::without_aws());
+    }
     let (folder, _, topology) = target::existing(session, down.name.as_deref())?;
     let running: Vec<(&Node, Record)> =
         topology.nodes().iter().filter_map(|node| Some((node, running(&folder, node)?))).collect();

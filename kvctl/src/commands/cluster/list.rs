@@ -1,6 +1,6 @@
-//! `kvctl cluster list`: the clusters of the state folder and whether their daemons run.
+//! `kvctl cluster list`: the clusters of the state folder, whether local daemons run and where the others are.
 //!
-//! Looks at processes only; `status` asks the nodes.
+//! Looks at processes and files only; `status` asks the nodes, or AWS.
 
 use infra::topology::Topology;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::provider::local::state::Folder;
 use crate::session::Session;
 use crate::ui::table::table;
 
-/// List the clusters of this machine.
+/// List the clusters that this machine knows.
 #[derive(Debug, clap::Args)]
 pub struct List {}
 
@@ -22,8 +22,13 @@ pub struct List {}
 struct Row {
     name: String,
     current: bool,
-    running: usize,
-    nodes: usize,
+    provider: &'static str,
+    /// Running daemons of a local cluster.
+    running: Option<usize>,
+    /// Nodes of a local cluster.
+    nodes: Option<usize>,
+    /// For people: how many run, or where it is.
+    state: String,
     folder: String,
 }
 
@@ -34,7 +39,21 @@ pub(super) async fn run(session: &Session, _list: &List) -> Result<Exit, Command
         let (running, nodes) = count(&folder)?;
         let name = folder.cluster().to_string();
         let current = contexts.current.as_deref() == Some(&name);
-        rows.push(Row { name, current, running, nodes, folder: folder.root().display().to_string() });
+        rows.push(Row {
+            name,
+            current,
+            provider: "local",
+            running: Some(running),
+            nodes: Some(nodes),
+            state: format!("{running} of {nodes} running"),
+            folder: folder.root().display().to_string(),
+        });
+    }
+    #[cfg(feature = "aws")]
+    for known in super::aws::clusters(session)? {
+        let current = contexts.current.as_deref() == Some(&known.name);
+        let super::aws::Known { name, place: state, folder } = known;
+        rows.push(Row { name, current, provider: "aws", running: None, nodes: None, state, folder });
     }
     match session.settings.output {
         Output::Json => session.ui.json(&rows)?,
@@ -42,10 +61,10 @@ pub(super) async fn run(session: &Session, _list: &List) -> Result<Exit, Command
         Output::Table => {
             let cells = |row: Row| {
                 let mark = if row.current { "*" } else { "" };
-                [mark.to_owned(), row.name, format!("{} of {} running", row.running, row.nodes), row.folder]
+                [mark.to_owned(), row.name, row.state, row.folder]
             };
             let rows: Vec<[String; 4]> = rows.into_iter().map(cells).collect();
-            session.ui.line(table(["", "cluster", "nodes", "folder"], &rows))?;
+            session.ui.line(table(["", "cluster", "state", "folder"], &rows))?;
         }
     }
     Ok(Exit::Ok)

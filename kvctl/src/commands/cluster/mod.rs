@@ -2,6 +2,8 @@
 //!
 //! `target` finds out which cluster is meant and what it shall look like; each other file is one command.
 
+#[cfg(feature = "aws")]
+mod aws;
 pub mod down;
 pub mod init;
 pub mod list;
@@ -30,7 +32,7 @@ pub enum Command {
     Status(status::Status),
     /// Stop a cluster; its data stays
     Down(down::Down),
-    /// List the clusters of this machine
+    /// List the clusters that this machine knows
     List(list::List),
 }
 

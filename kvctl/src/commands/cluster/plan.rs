@@ -2,10 +2,12 @@
 //!
 //! It reads the state folder and asks the nodes; it takes no lock and changes nothing.
 
-use infra::plan::{Action, Observation, Plan as Decided};
+use std::path::PathBuf;
+
+use infra::processes::{Action, Observation, Plan as Decided};
 use serde::Serialize;
 
-use super::target::{self, Layout, Target};
+use super::target::{self, Layout, Provider, Target};
 use crate::error::CommandError;
 use crate::exit_code::Exit;
 use crate::provider::local::process::Record;
@@ -18,6 +20,9 @@ use crate::ui::Tone;
 pub struct Plan {
     /// Name of the cluster [default: that of the context, or local]
     pub name: Option<String>,
+    /// Write the plan down, for `up --plan` (aws)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// What it shall look like.
     #[command(flatten)]
     pub layout: Layout,
@@ -43,7 +48,17 @@ struct StepDocument<'a> {
 }
 
 pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CommandError> {
-    let target = target::resolve(session, plan.name.as_deref(), &plan.layout)?;
+    let layout = &plan.layout;
+    if target::provider(session, plan.name.as_deref(), layout.provider, layout.file.as_deref())? == Provider::Aws {
+        #[cfg(feature = "aws")]
+        return super::aws::plan(session, plan).await;
+        #[cfg(not(feature = "aws"))]
+        return Err(target::without_aws());
+    }
+    if plan.out.is_some() {
+        return Err(CommandError::usage("--out is for clusters in AWS").hint("up plans a local cluster anew each time"));
+    }
+    let target = target::resolve(session, plan.name.as_deref(), layout)?;
     let decided = decide(&target).await;
     show(session, &target, &decided)
 }
@@ -58,7 +73,7 @@ pub(super) async fn decide(target: &Target) -> Decided {
 }
 
 fn never_started(target: &Target) -> Observation {
-    let absent = |node: &infra::topology::Node| (node.name.clone(), infra::plan::Observed::Absent);
+    let absent = |node: &infra::topology::Node| (node.name.clone(), infra::processes::Observed::Absent);
     Observation { nodes: target.topology.nodes().iter().map(absent).collect(), formed: false }
 }
 
@@ -95,13 +110,13 @@ pub(super) fn show(session: &Session, target: &Target, decided: &Decided) -> Res
     Ok(if decided.is_empty() { Exit::Ok } else { Exit::Findings })
 }
 
-fn step_document(step: &infra::plan::Step) -> StepDocument<'_> {
+fn step_document(step: &infra::processes::Step) -> StepDocument<'_> {
     StepDocument {
         node: step.node.as_str(),
         zone: step.zone.as_str(),
         action: step.action.to_string(),
         because: &step.because,
-        disruptive: step.risk == infra::plan::Risk::Disruptive,
+        disruptive: step.risk == infra::processes::Risk::Disruptive,
     }
 }
 
@@ -128,7 +143,7 @@ pub(super) fn program(
     session: &Session,
     target: &Target,
     named: Option<&std::path::Path>,
-) -> Result<std::path::PathBuf, CommandError> {
+) -> Result<PathBuf, CommandError> {
     let remembered = target.saved.as_ref().and_then(|saved| saved.program.clone());
     let named = named.map(std::path::Path::to_owned).or(remembered);
     Ok(launch::find_program(named.as_deref(), &session.settings.search_path)?)

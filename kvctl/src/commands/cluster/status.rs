@@ -2,12 +2,15 @@
 //!
 //! Looks at the processes and asks every node; changes nothing. The judgement is in `verdict`.
 
+use std::path::PathBuf;
+
 use futures_util::future::join_all;
-use infra::plan::Observed;
+use infra::processes::Observed;
 use infra::topology::{Node, NodeName};
 use kvnode::api::types::{ClusterDocument, NodeDocument, NodeState, PartitionsDocument};
 use serde::Serialize;
 
+use super::target::Provider;
 use super::verdict::{self, Belief, Counts, Facts, Judgement, NodeFacts, Verdict};
 use super::{plan, target};
 use crate::error::CommandError;
@@ -22,6 +25,12 @@ use crate::ui::table::{age, bytes, table};
 pub struct Status {
     /// Name of the cluster [default: that of the context, or local]
     pub name: Option<String>,
+    /// Specification to compare with (aws)
+    #[arg(short, long, value_name = "CLUSTER.YAML")]
+    pub file: Option<PathBuf>,
+    /// Where: local or aws [default: as the file or the context says, else local]
+    #[arg(long, value_enum, value_name = "PROVIDER", hide_possible_values = true)]
+    pub provider: Option<Provider>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +63,12 @@ struct Row {
 }
 
 pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CommandError> {
+    if target::provider(session, status.name.as_deref(), status.provider, status.file.as_deref())? == Provider::Aws {
+        #[cfg(feature = "aws")]
+        return super::aws::status(session, status.name.as_deref(), status.file.as_deref()).await;
+        #[cfg(not(feature = "aws"))]
+        return Err(target::without_aws());
+    }
     let (folder, saved, topology) = target::existing(session, status.name.as_deref())?;
     let observation = observe::observe(&folder, &saved, &topology, plan::cores()).await;
     let clients = Clients::new(&folder, &topology)?;

@@ -6,9 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use infra::spec;
-use infra::topology::{ClusterName, Draft, Topology, ZoneDraft};
+use infra::network;
+use infra::spec::{self, Specification};
+use infra::topology::{ClusterName, Draft, Impossible, Topology, ZoneDraft};
 
+use crate::context::Contexts;
 use crate::error::CommandError;
 use crate::exit_code::Exit;
 use crate::provider::local::state::{Folder, Saved, read_bounded};
@@ -21,6 +23,9 @@ pub struct Layout {
     /// Specification to read; options win over it
     #[arg(short, long, value_name = "CLUSTER.YAML")]
     pub file: Option<PathBuf>,
+    /// Where: local (daemons of this machine) or aws [default: as the file or the context says, else local]
+    #[arg(long, value_enum, value_name = "PROVIDER", hide_possible_values = true)]
+    pub provider: Option<Provider>,
     /// Zones: how many, or their names separated by commas [default: a,b,c]
     #[arg(long, value_name = "N|NAMES")]
     pub zones: Option<String>,
@@ -45,6 +50,53 @@ pub struct Layout {
     /// Accept a layout that the loss of one zone stops
     #[arg(long)]
     pub accept_zone_outage: bool,
+}
+
+/// Where a cluster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Provider {
+    /// Daemons of this machine.
+    Local,
+    /// Machines in AWS.
+    Aws,
+}
+
+/// Finds out where the cluster that a command means is: as said, else as the file says, else as the context of that
+/// name says, else here.
+///
+/// # Errors
+/// The file cannot be read, or says something else than the option.
+pub(super) fn provider(
+    session: &Session,
+    named: Option<&str>,
+    said: Option<Provider>,
+    file: Option<&Path>,
+) -> Result<Provider, CommandError> {
+    let of_file = match file.map(read_specification).transpose()? {
+        Some(Specification::Local(_)) => Some(Provider::Local),
+        Some(Specification::Aws(_)) => Some(Provider::Aws),
+        None => None,
+    };
+    if let (Some(said), Some(of_file)) = (said, of_file)
+        && said != of_file
+    {
+        let message = "the file and --provider say different things";
+        return Err(CommandError::usage(message).hint("leave --provider out, or change `provider` in the file"));
+    }
+    if let Some(known) = said.or(of_file) {
+        return Ok(known);
+    }
+    let contexts = Contexts::load(&session.settings.state_dir)?;
+    let chosen = named.map(str::to_owned).or_else(|| session.settings.context.clone()).or(contexts.current.clone());
+    let context = chosen.and_then(|name| contexts.contexts.get(&name).cloned());
+    Ok(if context.is_some_and(|context| context.provider == "aws") { Provider::Aws } else { Provider::Local })
+}
+
+/// Says how to get the commands for AWS, in a build that has none.
+#[cfg(not(feature = "aws"))]
+pub(super) fn without_aws() -> CommandError {
+    CommandError::usage("this build of kvctl knows local clusters only")
+        .hint("build it with AWS: make aws, or cargo build --release; it takes some minutes and 8 GB of memory")
 }
 
 /// A cluster as meant.
@@ -99,21 +151,36 @@ pub(crate) fn existing(session: &Session, named: Option<&str>) -> Result<(Folder
 }
 
 fn parse(draft: Draft) -> Result<Topology, CommandError> {
-    Topology::parse(draft).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(|one| format!("{one}; {}", one.fix)).collect();
-        CommandError::usage(format!("this cluster cannot be:\n{}", lines.join("\n")))
-    })
+    Topology::parse(draft).map_err(|problems| impossible(&problems))
+}
+
+/// Everything that is impossible about a draft, with the ways out.
+pub(super) fn impossible(problems: &[Impossible]) -> CommandError {
+    let lines: Vec<String> = problems.iter().map(|one| format!("{one}; {}", one.fix)).collect();
+    CommandError::usage(format!("this cluster cannot be:\n{}", lines.join("\n")))
 }
 
 fn read_file(path: &Path) -> Result<Draft, CommandError> {
+    match read_specification(path)? {
+        Specification::Local(topology) => Ok(topology.draft().clone()),
+        Specification::Aws(network) => {
+            let message = format!("{} describes cluster {} on AWS", path.display(), network.cluster());
+            Err(CommandError::usage(message).hint("this command is for clusters on this machine"))
+        }
+    }
+}
+
+/// The specification in a file.
+///
+/// # Errors
+/// There is none, it is too large, or has problems: all of them, with their lines.
+pub(super) fn read_specification(path: &Path) -> Result<Specification, CommandError> {
     let bytes = read_bounded(path, spec::MAX_BYTES as u64)?.ok_or_else(|| {
         CommandError::usage(format!("there is no {}", path.display())).hint("write one: kvctl cluster init")
     })?;
     let text = String::from_utf8(bytes)
         .map_err(|_| CommandError::usage(format!("{} is not a text in UTF-8", path.display())))?;
-    let topology =
-        spec::parse(&text).map_err(|error| CommandError::usage(format!("{} has {error}", path.display())))?;
-    Ok(topology.draft().clone())
+    spec::parse(&text).map_err(|error| CommandError::usage(format!("{} has {error}", path.display())))
 }
 
 impl Layout {
@@ -130,6 +197,35 @@ impl Layout {
         }
         for zone in &mut draft.zones {
             zone.nodes = nodes.unwrap_or(zone.nodes);
+        }
+        draft.replicas = self.replicas.unwrap_or(draft.replicas);
+        draft.partitions = self.partitions.unwrap_or(draft.partitions);
+        draft.ports.api = self.api_port.unwrap_or(draft.ports.api);
+        draft.ports.peer = self.peer_port.unwrap_or(draft.ports.peer);
+        draft.ports.gossip = self.gossip_port.unwrap_or(draft.ports.gossip);
+        draft.accept_zone_outage |= self.accept_zone_outage;
+        Ok(draft)
+    }
+
+    /// The draft of a network with these options over it; zones that are only counted are the region's first ones.
+    ///
+    /// # Errors
+    /// `--zones` is neither a number nor names.
+    pub fn apply_to_network(&self, mut draft: network::Draft) -> Result<network::Draft, CommandError> {
+        if let Some(zones) = &self.zones {
+            let counted = zones.parse::<u8>().is_ok();
+            let nodes = draft.zones.first().map_or(1, |zone| zone.nodes);
+            let region = draft.region.clone();
+            let zone = |name: String| {
+                let name = if counted { format!("{region}{name}") } else { name };
+                // A zone that stays keeps its addresses.
+                let known = draft.zones.iter().find(|known| known.name == name).cloned();
+                known.unwrap_or_else(|| network::ZoneDraft { nodes, ..network::ZoneDraft::new(name) })
+            };
+            draft.zones = zone_names(zones)?.into_iter().map(zone).collect();
+        }
+        for zone in &mut draft.zones {
+            zone.nodes = self.nodes_per_zone.unwrap_or(zone.nodes);
         }
         draft.replicas = self.replicas.unwrap_or(draft.replicas);
         draft.partitions = self.partitions.unwrap_or(draft.partitions);

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use infra::plan::{Action, Plan as Decided, Step};
+use infra::processes::{Action, Plan as Decided, Step};
 use infra::topology::Node;
 use kvnode::runtime::clock;
 use serde::Serialize;
 
 use super::plan;
-use super::target::{self, Layout, Target};
+use super::target::{self, Layout, Provider, Target};
 use crate::context::{Context, Contexts};
 use crate::error::CommandError;
 use crate::exit_code::Exit;
@@ -29,6 +29,8 @@ use crate::units;
 
 /// How long a node that is to be restarted may take to end.
 const RESTART_GRACE: Duration = Duration::from_secs(20);
+/// Longest time unless said otherwise: a start takes seconds, a large store to recover some more.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bring a cluster up, or repair it.
 #[derive(Debug, clap::Args)]
@@ -41,9 +43,12 @@ pub struct Up {
     /// Show the plan and do nothing (exit 10: changes pending)
     #[arg(long)]
     pub dry_run: bool,
-    /// Longest time for all of it
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = units::duration)]
-    pub timeout: Duration,
+    /// Carry out this plan, written by `plan --out`, if nothing has changed since (aws)
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub plan: Option<PathBuf>,
+    /// Longest time for all of it [default: 60s; in aws 45m]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    pub timeout: Option<Duration>,
     /// What it shall look like.
     #[command(flatten)]
     pub layout: Layout,
@@ -73,6 +78,18 @@ struct NodeDocument {
 
 pub(super) async fn run(session: &Session, up: &Up) -> Result<Exit, CommandError> {
     let began = clock::monotonic_now();
+    let layout = &up.layout;
+    if target::provider(session, up.name.as_deref(), layout.provider, layout.file.as_deref())? == Provider::Aws {
+        #[cfg(feature = "aws")]
+        return super::aws::up(session, up).await;
+        #[cfg(not(feature = "aws"))]
+        return Err(target::without_aws());
+    }
+    if up.plan.is_some() {
+        return Err(
+            CommandError::usage("--plan is for clusters in AWS").hint("up plans a local cluster anew each time")
+        );
+    }
     let mut target = target::resolve(session, up.name.as_deref(), &up.layout)?;
     if up.dry_run {
         let decided = plan::decide(&target).await;
@@ -89,7 +106,8 @@ pub(super) async fn run(session: &Session, up: &Up) -> Result<Exit, CommandError
     }
     let program = plan::program(session, &target, up.kvnode.as_deref())?;
     refuse_taken_ports(&plan::troubles(&target, &decided))?;
-    let run = Run { session, target: &target, progress: session.ui.progress(), began, limit: up.timeout };
+    let run =
+        Run { session, target: &target, progress: session.ui.progress(), began, limit: up.timeout.unwrap_or(TIMEOUT) };
     run.carry_out(&decided, &program, up.kvnode.as_ref(), &lock).await?;
     remember_context(session, &target)?;
     report(session, &target, true, began)
@@ -249,6 +267,7 @@ fn context_of(target: &Target) -> Context {
         endpoints: target.topology.nodes().iter().map(endpoint).collect(),
         ca_file: secrets::ca_file(&target.folder),
         token_file: target.folder.admin_token_file(),
+        aws: None,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Pure: facts in, judgement out. A node counts as usable only if it answers and says that it is ready; what others
 //! believe of it explains its state but does not make it usable. What could not be seen is said to be so.
 
-use infra::plan::{Health, Observed};
+use infra::processes::{Health, Observed};
 use kvnode::api::types::{NodeState, PartitionsDocument};
 use serde::Serialize;
 

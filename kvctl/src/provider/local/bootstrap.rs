@@ -156,9 +156,9 @@ impl Wait<'_> {
             let looks = clients.all().map(|(name, client)| async move { (name, super::observe::health(client).await) });
             for (name, health) in join_all(looks).await {
                 match health {
-                    infra::plan::Health::Ready => {}
-                    infra::plan::Health::Silent => return Err(format!("{name} does not answer")),
-                    infra::plan::Health::NotReady { why } | infra::plan::Health::Failing { why } => {
+                    infra::processes::Health::Ready => {}
+                    infra::processes::Health::Silent => return Err(format!("{name} does not answer")),
+                    infra::processes::Health::NotReady { why } | infra::processes::Health::Failing { why } => {
                         return Err(format!("{name} is not ready: {why}"));
                     }
                 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use infra::plan::{Health, Observation, Observed};
+use infra::processes::{Health, Observation, Observed};
 use infra::topology::{Node, NodeName, Topology};
 use kvnode::client::{self, Client};
 

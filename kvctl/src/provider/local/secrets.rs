@@ -10,7 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use infra::topology::{NodeName, Topology};
 use kvnode::api::tokens::{Entry, ParseError, Role, Token, Tokens};
-use kvnode::certificates::{self, Authority, DEFAULT_AUTHORITY_VALIDITY, NodeRequest, write_private};
+use kvnode::certificates::{
+    self, Authority, DEFAULT_AUTHORITY_VALIDITY, DEFAULT_NODE_VALIDITY, NodeRequest, write_private,
+};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
@@ -108,13 +110,25 @@ pub fn node_files(folder: &Folder, node: &NodeName) -> NodeFiles {
 /// # Errors
 /// See [`Error`].
 pub fn ensure(folder: &Folder, topology: &Topology, formed: bool) -> Result<(), Error> {
+    ensure_for(folder, topology.nodes().iter().map(|node| (&node.name, node.api.ip().to_string())), formed)
+}
+
+/// As [`ensure`], for nodes by name and the address that clients use.
+///
+/// # Errors
+/// See [`Error`].
+pub fn ensure_for<'a>(
+    folder: &Folder,
+    nodes: impl Iterator<Item = (&'a NodeName, String)>,
+    formed: bool,
+) -> Result<(), Error> {
     Folder::ensure_dir(&folder.certificate_dir())?;
     let authority = ensure_authority(folder, formed)?;
-    for node in topology.nodes() {
-        let files = node_files(folder, &node.name);
+    for (name, host) in nodes {
+        let files = node_files(folder, name);
         check_private(&files.key, 0o600)?;
         if !(files.certificate.exists() && files.key.exists()) {
-            issue(&authority, &node.name, node.api.ip().to_string(), &files)?;
+            issue(&authority, name, host, &files)?;
         }
     }
     ensure_keyring(folder, formed)?;
@@ -145,6 +159,27 @@ fn ensure_authority(folder: &Folder, formed: bool) -> Result<Authority, Error> {
 pub fn renew(folder: &Folder, node: &NodeName, host: String) -> Result<(), Error> {
     let authority = ensure_authority(folder, true)?;
     issue(&authority, node, host, &node_files(folder, node))
+}
+
+/// Where the load balancer's identity is.
+#[must_use]
+pub fn balancer_files(folder: &Folder) -> NodeFiles {
+    let folder = folder.certificate_dir();
+    NodeFiles { certificate: folder.join("load-balancer.pem"), key: folder.join("load-balancer-key.pem") }
+}
+
+/// Gives the load balancer a new certificate for `domain` by the cluster's authority.
+///
+/// # Errors
+/// See [`Error`]; the old certificate stays in place.
+pub fn issue_balancer(folder: &Folder, domain: &str, formed: bool) -> Result<(), Error> {
+    let authority = ensure_authority(folder, formed)?;
+    // The cloud shows a certificate by its common name.
+    let issued = authority
+        .issue_server(domain, vec![domain.to_owned()], DEFAULT_NODE_VALIDITY)
+        .map_err(|source| Error::Certificate { whose: "the load balancer".to_owned(), source })?;
+    let files = balancer_files(folder);
+    Ok(issued.write(&files.certificate, &files.key)?)
 }
 
 fn issue(authority: &Authority, node: &NodeName, host: String, files: &NodeFiles) -> Result<(), Error> {

@@ -1,6 +1,6 @@
-//! A draft as the text of a cluster.yaml that explains itself; what `kvctl cluster init` writes.
+//! A cluster on this machine as the text of its cluster.yaml.
 //!
-//! `parse` reads back exactly what was rendered; a property test holds it to that.
+//! Every key is written, defaults too. Nothing is checked: a draft is written as is.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::topology::Draft;
 
 /// The text for a draft.
 #[must_use]
-pub fn render(draft: &Draft) -> String {
+pub(super) fn render(draft: &Draft) -> String {
     let mut text = String::new();
     let Draft { cluster, zones, replicas, partitions, ports, accept_zone_outage } = draft;
     let _infallible = (|| -> std::fmt::Result {
