@@ -6,7 +6,6 @@ set -eu
 cd "$(dirname "$0")/.."
 requirements=kvctl/tests/machine/requirements-hosts.txt
 hosts=target/hosts
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 lack() {
     echo "LEFT OUT: machines that execute the user data need $1" >&2
@@ -35,7 +34,7 @@ mkdir -p "$hosts"
 base=$hosts/base.part
 debootstrap --variant=minbase \
     --include=systemd,systemd-sysv,dbus,udev,python3,ca-certificates,curl,iproute2,e2fsprogs,procps,openssl,passwd \
-    bookworm "$base" "$mirror" >"$hosts/debootstrap.log" 2>&1 || {
+    bookworm "$base" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$hosts/debootstrap.log" 2>&1 || {
     tail -n 20 "$hosts/debootstrap.log" >&2
     exit 1
 }

@@ -31,6 +31,8 @@ pub trait Clock: Sync {
 pub struct Options {
     /// Differs from run to run: keeps the client tokens of runs apart.
     pub nonce: String,
+    /// The same in all runs until everything is removed, data included; see [`Machine::with_lineage`].
+    pub lineage: String,
     /// Spreads the waits of steps that failed together.
     pub seed: u64,
     /// On the run's clock; nothing new starts afterwards.
@@ -60,7 +62,8 @@ pub async fn drive<C: Cloud, K: Clock>(
     cancel: impl Future<Output = ()> + Send,
     sink: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Outcome, NotApplicable> {
-    let mut machine = Machine::new(plan, &options.nonce, options.seed, options.deadline, options.limits.clone())?;
+    let machine = Machine::new(plan, &options.nonce, options.seed, options.deadline, options.limits.clone())?;
+    let mut machine = machine.with_lineage(&options.lineage);
     let mut running = FuturesUnordered::new();
     let mut cancel = pin!(cancel);
     let mut cancelled = false;

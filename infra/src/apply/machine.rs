@@ -166,6 +166,7 @@ impl Outcome {
 pub struct Machine<'p> {
     plan: &'p Plan,
     nonce: String,
+    lineage: String,
     seed: u64,
     limits: Limits,
     deadline: Option<Duration>,
@@ -217,6 +218,7 @@ impl<'p> Machine<'p> {
         Ok(Self {
             plan,
             nonce: nonce.to_owned(),
+            lineage: String::new(),
             seed,
             deadline,
             begun: None,
@@ -246,6 +248,18 @@ impl<'p> Machine<'p> {
         })
     }
 
+    /// The same machine with a lineage: what is the same in all runs until everything is removed, data included.
+    #[must_use]
+    pub fn with_lineage(self, lineage: &str) -> Self {
+        Self { lineage: lineage.to_owned(), ..self }
+    }
+
+    /// What keeps the tokens of a kind apart from others. Those of disks are the same in every run, so that a killed
+    /// one and the next never make two; they change with the lineage, since the cloud remembers disks that are gone.
+    fn nonce_of(&self, kind: Kind) -> &str {
+        if kind == Kind::Volume { &self.lineage } else { &self.nonce }
+    }
+
     /// What to run now. Every command must be answered with [`Machine::finished`].
     pub fn poll(&mut self, now: Duration) -> Vec<Command> {
         self.begun.get_or_insert(now);
@@ -257,7 +271,8 @@ impl<'p> Machine<'p> {
         while self.in_flight < self.allowed {
             let Some(step) = self.due(now) else { break };
             let Some(progress) = self.active.get(&step) else { continue };
-            let operation = progress.operation(&self.plan.steps[step], &self.nonce, &self.ids);
+            let wanted = &self.plan.steps[step];
+            let operation = progress.operation(wanted, self.nonce_of(wanted.kind()), &self.ids);
             self.in_flight += 1;
             commands.push(Command { step, operation, ids: Arc::clone(&self.ids) });
         }

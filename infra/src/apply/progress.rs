@@ -192,11 +192,15 @@ impl Progress {
     }
 
     fn deleted(&mut self, context: &Context<'_>) -> Move {
-        let first = self.deleted.map_or(context.now, |(first, _)| first);
-        self.deleted = Some((first, context.now));
-        if context.limits.leaves_out(Measure::WaitForGone) {
+        if context.limits.leaves_out(Measure::WaitForGone) || context.step.kind().is_made_at_once() {
             return self.gone(context);
         }
+        self.look_whether_gone(context)
+    }
+
+    fn look_whether_gone(&mut self, context: &Context<'_>) -> Move {
+        let first = self.deleted.map_or(context.now, |(first, _)| first);
+        self.deleted = Some((first, context.now));
         self.enter(Phase::Going, context.now)
     }
 
@@ -226,7 +230,7 @@ impl Progress {
                 self.phase = Phase::Asking { again: context.now + after };
                 Move::At(context.now)
             }
-            Next::Look => self.deleted(context),
+            Next::Look => self.look_whether_gone(context),
             Next::Stop if (doing, failure.class) == (Doing::Configure, Class::Gone) => {
                 self.missing = Some(failure);
                 self.enter(Phase::Becoming, context.now)

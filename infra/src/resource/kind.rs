@@ -163,8 +163,8 @@ impl Kind {
         }
     }
 
-    /// Whether the call that makes one says everything and leaves nothing to wait for. What is made so and is not yet
-    /// visible everywhere is waited for by those who name it.
+    /// Whether the call that makes one says everything and leaves nothing to wait for, and the call that deletes one
+    /// too. What is made so and is not yet visible everywhere is waited for by those who name it.
     #[must_use]
     pub const fn is_made_at_once(self) -> bool {
         matches!(

@@ -136,7 +136,18 @@ fn each_fault_alone_ends_well_or_says_why_not() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-fn mixed(bed: &Bed, seed: u64) {
+/// What mixtures came to.
+#[derive(Default)]
+struct Figures {
+    /// Faults of the proxy that happened.
+    faults: AtomicUsize,
+    /// Runs that converged in spite of them.
+    converged: AtomicUsize,
+    /// Runs that ended before their end.
+    ended: AtomicUsize,
+}
+
+fn mixed(bed: &Bed, seed: u64, figures: &Figures) {
     bed.clear();
     for (line, wanted, salt) in [(UP, reference(), 0), (DOWN, Vec::new(), 1_000_000)] {
         let (rules, settings) = mixture(seed + salt);
@@ -144,8 +155,11 @@ fn mixed(bed: &Bed, seed: u64) {
         bed.client().set(&settings);
         let run = bed.kvctl(line);
         assert!(run.exit.is_some_and(|code| HONEST.contains(&code)), "seed {seed}: {run}");
-        let told = run.exit == Some(0) || run.stderr.contains("kvctl cluster");
+        let told = run.exit == Some(0) || run.stderr.contains("again");
         assert!(told, "seed {seed}: it does not say how to go on: {run}");
+        figures.faults.fetch_add(bed.proxy.hits().iter().sum(), Ordering::Relaxed);
+        let ended = if run.exit == Some(0) { &figures.converged } else { &figures.ended };
+        ended.fetch_add(1, Ordering::Relaxed);
         bed.client().set(&normal());
         let again = bed.kvctl_with(line, Vec::new(), 0);
         assert_eq!(again.exit, Some(0), "seed {seed}: first {run}\nthen {again}");
@@ -161,16 +175,24 @@ fn mixtures_of_faults_end_well_or_say_why_not_and_the_next_run_converges() {
         Some(seed) => seed..seed + 1,
         None => 0..number("KVCTL_SEEDS").unwrap_or(SAMPLE),
     };
+    let figures = Figures::default();
     let next = AtomicU64::new(seeds.start);
     let work = |bed: &Bed| {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         AT.set(format!("replay with KVCTL_SEED={seed}"));
         if seeds.contains(&seed) {
-            mixed(bed, seed);
+            mixed(bed, seed, &figures);
         }
         seed + 1 < seeds.end
     };
     let wrong = on_beds(&bed, work, at);
-    eprintln!("mixtures: {} seeds, {} not as they should be", seeds.end - seeds.start, wrong.len());
+    eprintln!(
+        "mixtures: {} seeds, {} faults, {} runs converged at once, {} ended and the next did; {} not as they should be",
+        seeds.end - seeds.start,
+        figures.faults.load(Ordering::Relaxed),
+        figures.converged.load(Ordering::Relaxed),
+        figures.ended.load(Ordering::Relaxed),
+        wrong.len()
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

@@ -141,9 +141,11 @@ fn slow_services() -> Vec<Fault> {
     vec![
         Fault::up(6, "a NAT gateway fails").set(json!({ "failing_nat_gateways": 1 })),
         Fault::up(6, "NAT gateways are long pending").set(json!({ "nat_pending": 2.0 })),
-        Fault::up(14, "a client token was used for something else")
-            .rule("CreateNatGateway", When::First(1), refuse(400, "IdempotentParameterMismatch", "another request"))
-            .exits(1, &["IdempotentParameterMismatch", "nat-gateway/"]),
+        Fault::up(14, "a client token was used for something else").rule(
+            "CreateNatGateway",
+            When::First(1),
+            refuse(400, "IdempotentParameterMismatch", "another request"),
+        ),
         Fault::up(15, "a load balancer is long provisioning").set(json!({ "balancer_provisioning": 2.0 })),
         Fault::up(15, "a load balancer is impaired").rule(
             "DescribeLoadBalancers",

@@ -226,3 +226,16 @@ fn events_tell_a_story_in_json() {
     {"at_ms":0,"event":"summary","done":1,"failed":0,"left":0,"not_started":0,"interrupted":false,"took_ms":0}
     "#);
 }
+
+#[test]
+fn disks_have_the_same_token_in_every_run_of_a_lineage() {
+    let plan = Plan::between(&[], &crate::observed::Observed::default());
+    let nonces = |run: &str, lineage: &str, kind| {
+        let machine = Machine::new(&plan, run, 1, None, Limits::default()).expect("an empty plan");
+        machine.with_lineage(lineage).nonce_of(kind).to_owned()
+    };
+    for (kind, of_run, of_lineage) in [(Kind::Volume, false, true), (Kind::Instance, true, false)] {
+        assert_eq!(nonces("a", "x", kind) != nonces("b", "x", kind), of_run, "{kind}");
+        assert_eq!(nonces("a", "x", kind) != nonces("a", "y", kind), of_lineage, "{kind}");
+    }
+}

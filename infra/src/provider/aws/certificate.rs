@@ -88,6 +88,14 @@ async fn detail(clients: &Clients, arn: &str) -> Result<Option<CertificateDetail
     }
 }
 
+/// The cluster that a certificate is tagged with, and the ARNs of those who use it.
+pub(super) async fn users(clients: &Clients, arn: &str) -> Result<(Option<String>, Vec<String>), Failure> {
+    let Some(detail) = detail(clients, arn).await? else { return Ok((None, Vec::new())) };
+    let call = || clients.acm.list_tags_for_certificate().certificate_arn(arn).send();
+    let mut tags = tags_of(clients.read("acm:ListTagsForCertificate", call).await?.tags());
+    Ok((tags.remove(CLUSTER_TAG), detail.in_use_by.unwrap_or_default()))
+}
+
 pub(super) async fn observe(clients: &Clients, scope: &Scope<'_>) -> Result<Vec<Found>, Failure> {
     let mut all = Vec::new();
     for (arn, tags) in tagged(clients, scope.cluster).await? {

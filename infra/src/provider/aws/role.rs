@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_iam::operation::list_instance_profiles_for_role::ListInstanceProfilesForRoleOutput;
 use aws_sdk_iam::operation::list_role_policies::ListRolePoliciesOutput;
 use aws_sdk_iam::types::{Role as Answer, Tag};
 
@@ -17,7 +18,7 @@ use super::verbs::{if_there, is_it, tags_differ, there, to_set};
 use crate::observed::{Condition, Found};
 use crate::plan::Difference;
 use crate::provider::{Class, Failure, Ids};
-use crate::resource::{Kind, Resource, Role, Spec, Tags};
+use crate::resource::{CLUSTER_TAG, Kind, Resource, Role, Spec, Tags};
 
 const CREATE: &str = "iam:CreateRole";
 const DELETE: &str = "iam:DeleteRole";
@@ -79,6 +80,16 @@ async fn by_name(clients: &Clients, name: &str) -> Result<Option<Answer>, Failur
 pub(super) async fn arn(clients: &Clients, name: &str) -> Result<String, Failure> {
     let answer = clients.read(GET, || clients.iam.get_role().role_name(name).send()).await?;
     answer.role.map(|role| role.arn).ok_or_else(|| incomplete(GET, "role", Class::Invalid))
+}
+
+/// The cluster that a role is tagged with, and the names of the profiles that hold it.
+pub(super) async fn users(clients: &Clients, name: &str) -> Result<(Option<String>, Vec<String>), Failure> {
+    let Some(role) = by_name(clients, name).await? else { return Ok((None, Vec::new())) };
+    let page = |marker| clients.iam.list_instance_profiles_for_role().role_name(name).set_marker(marker).send();
+    let split = |answer: ListInstanceProfilesForRoleOutput| (Some(answer.instance_profiles), answer.marker);
+    let profiles = clients.pages("iam:ListInstanceProfilesForRole", page, split).await?;
+    let names = profiles.into_iter().map(|profile| profile.instance_profile_name).collect();
+    Ok((tags_of(role.tags()).remove(CLUSTER_TAG), names))
 }
 
 /// Names of its inline policies.

@@ -156,9 +156,23 @@ pub(super) async fn create(
             (AUTHORIZE_OUT, answer.security_group_rules)
         }
     };
-    let made = made.unwrap_or_default().into_iter().find_map(|rule| rule.security_group_rule_id);
+    let made = made.unwrap_or_default().into_iter().next();
+    let (id, described) = made.map_or((None, None), |made| (made.security_group_rule_id, made.description));
     // Class `Unknown`: the rule is there, only its id was not told, so it is looked for.
-    made.ok_or_else(|| incomplete(action, "rule id", Class::Unknown))
+    let id = id.ok_or_else(|| incomplete(action, "rule id", Class::Unknown))?;
+    // Not every endpoint keeps the description of a rule that names a group.
+    if described.unwrap_or_default() != rule.description {
+        describe(clients, &id, &rule).await?;
+    }
+    Ok(id)
+}
+
+/// Sets the description; `rule` holds ids.
+async fn describe(clients: &Clients, id: &str, rule: &SecurityGroupRule) -> Result<(), Failure> {
+    let update = SecurityGroupRuleUpdate::builder().security_group_rule_id(id).security_group_rule(request(rule));
+    let call = clients.ec2.modify_security_group_rules().group_id(rule.group.to_string());
+    let call = call.security_group_rules(update.build()).send();
+    clients.call(MODIFY, Effect::Idempotent, call).await.map(drop)
 }
 
 /// By content: what lets the same packets pass between the same two sides.
@@ -184,7 +198,7 @@ pub(super) async fn configure(
     changes: Option<&[Difference]>,
     ids: &Ids,
 ) -> Result<(), Failure> {
-    let (describe, tag) = match changes {
+    let (mend, tag) = match changes {
         Some(_) => (differs(changes, "description"), false),
         None => {
             let rule = by_id(clients, id).await?.ok_or_else(|| not_yet(DESCRIBE, id))?;
@@ -193,15 +207,8 @@ pub(super) async fn configure(
             (rule.description().unwrap_or_default() != spec.description, tag)
         }
     };
-    if describe {
-        let rule = resolved(MODIFY, spec, ids)?;
-        let update = SecurityGroupRuleUpdate::builder().security_group_rule_id(id).security_group_rule(request(&rule));
-        let call = clients
-            .ec2
-            .modify_security_group_rules()
-            .group_id(rule.group.to_string())
-            .security_group_rules(update.build());
-        clients.call(MODIFY, Effect::Idempotent, call.send()).await?;
+    if mend {
+        describe(clients, id, &resolved(MODIFY, spec, ids)?).await?;
     }
     if tag {
         set_tags(clients, id, &resource.tags).await?;

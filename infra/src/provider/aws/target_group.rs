@@ -51,6 +51,16 @@ pub(super) async fn observe(
     Ok(all)
 }
 
+/// The cluster that a group is tagged with, and the ARNs of the load balancers that use it.
+pub(super) async fn users(clients: &Clients, arn: &str) -> Result<(Option<String>, Vec<String>), Failure> {
+    let arns = [arn.to_owned()];
+    let cluster = tags_of_all(clients, &arns).await?.remove(arn).and_then(|mut tags| tags.remove(CLUSTER_TAG));
+    let call = || clients.elb.describe_target_groups().target_group_arns(arn).send();
+    let groups =
+        none_if_gone(clients.read(DESCRIBE, call).await.map(|answer| answer.target_groups.unwrap_or_default()));
+    Ok((cluster, groups?.into_iter().flat_map(|group| group.load_balancer_arns.unwrap_or_default()).collect()))
+}
+
 async fn delay(clients: &Clients, arn: &str) -> Result<u32, Failure> {
     let call = || clients.elb.describe_target_group_attributes().target_group_arn(arn).send();
     let answer = clients.read("elasticloadbalancing:DescribeTargetGroupAttributes", call).await?;

@@ -246,9 +246,11 @@ fn buckets(client: Client, census: &mut Census) {
         let tags = query_tags(get("tagging").list("TagSet"));
         let rest = format!("versioning={} encryption={algorithm} private={private}", versioning.text_at("Status"));
         census.add_named("bucket", name, name, tags, &format!("in {REGION} {rest}"));
-        for object in get("versions").children.iter().filter(|child| child.name == "Version") {
-            let latest = object.text_at("IsLatest");
-            census.line("object", &format!("{name}/{} latest={latest}", object.text_at("Key")));
+        // A lost reply leaves an older version of the same bytes, which is what versions are for.
+        let versions = get("versions");
+        let latest = |child: &&Element| child.name == "Version" && child.text_at("IsLatest") == "true";
+        for object in versions.children.iter().filter(latest) {
+            census.line("object", &format!("{name}/{}", object.text_at("Key")));
         }
     }
 }

@@ -127,7 +127,7 @@ fn what_may_not_be_read_is_unknown_and_never_absent() {
     let Some(bed) = Bed::make() else { return };
     for there in [false, true] {
         if there {
-            bed.kvctl(UP).exits(0);
+            bed.kvctl_with(UP, Vec::new(), 0).exits(0);
         }
         for (action, code, kind) in READS {
             let rule = || vec![cannot_be_read(action, code)];

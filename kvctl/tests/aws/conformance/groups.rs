@@ -80,6 +80,18 @@ fn rules_have_ports_and_plain_descriptions() {
     refused(&authorize(client, &group, &[cidr]), "InvalidPermission.Duplicate");
 }
 
+#[test]
+fn a_rule_that_names_a_group_keeps_its_description_and_is_one_rule() {
+    let Some(lease) = emulator::lease() else { return };
+    let client = lease.client();
+    let group = group(client, &vpc(client), "one");
+    let peer = ("IpPermissions.1.Groups.1.GroupId", group.as_str());
+    let made = authorize(client, &group, &[peer, ("IpPermissions.1.Groups.1.Description", "first words")]);
+    assert_eq!(made.value("description"), "first words", "{}", made.body);
+    let other = authorize(client, &group, &[peer, ("IpPermissions.1.Groups.1.Description", "other words")]);
+    refused(&other, "InvalidPermission.Duplicate");
+}
+
 fn entry(client: Client, action: &str, acl: &str, changed: (&str, &str)) -> crate::client::Reply {
     let mut parameters = vec![
         ("NetworkAclId", acl),

@@ -46,13 +46,13 @@ fn client_tokens_are_remembered() {
     let client = lease.client();
     let vpc = vpc(client);
     let zone = [("AvailabilityZone", "us-east-1a"), ("VolumeType", "gp3")];
-    type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, (&'a str, &'a str));
-    let cases: [Case<'_>; 3] = [
-        ("CreateRouteTable", "routeTableId", vec![], ("VpcId", &vpc)),
-        ("CreateNetworkAcl", "networkAclId", vec![], ("VpcId", &vpc)),
-        ("CreateVolume", "volumeId", zone.to_vec(), ("Size", "8")),
+    let cases = [
+        ("CreateRouteTable", "routeTableId", &zone[..0], ("VpcId", vpc.as_str())),
+        ("CreateNetworkAcl", "networkAclId", &zone[..0], ("VpcId", vpc.as_str())),
+        ("CreateVolume", "volumeId", &zone[..], ("Size", "8")),
     ];
-    for (action, id, mut parameters, changed) in cases {
+    for (action, id, parameters, changed) in cases {
+        let mut parameters = parameters.to_vec();
         parameters.push(("ClientToken", "one"));
         let mut again = parameters.clone();
         parameters.push(changed);

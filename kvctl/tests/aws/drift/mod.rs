@@ -178,7 +178,7 @@ fn difference(what: &str, before: &[String], after: &[String]) -> Vec<String> {
 /// What the census leaves out: policy documents and the values of parameters.
 fn details(client: Client) -> Vec<String> {
     let mut lines = Vec::new();
-    for role in ["kvstore-dev-role-nodes", "kvstore-dev-role-flow-logs"] {
+    for role in ["kvstore-dev-role-nodes-us-east-1", "kvstore-dev-role-flow-logs-us-east-1"] {
         let trust = client.iam("GetRole", &[("RoleName", role)]).value("AssumeRolePolicyDocument");
         lines.push(format!("{role} trusts {}", readable(&trust)));
         let listed = client.iam("ListRolePolicies", &[("RoleName", role)]).xml();

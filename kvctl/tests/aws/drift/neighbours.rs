@@ -21,16 +21,16 @@ const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","A
 
 const TAKEN: [Taken; 8] = [
     Taken {
-        name: "kvstore-dev-role-nodes",
+        name: "kvstore-dev-role-nodes-us-east-1",
         make: |client| {
-            let role = [("RoleName", "kvstore-dev-role-nodes"), ("AssumeRolePolicyDocument", TRUST)];
+            let role = [("RoleName", "kvstore-dev-role-nodes-us-east-1"), ("AssumeRolePolicyDocument", TRUST)];
             ok(&client.iam("CreateRole", &role));
         },
     },
     Taken {
-        name: "kvstore-dev-profile-nodes",
+        name: "kvstore-dev-profile-nodes-us-east-1",
         make: |client| {
-            ok(&client.iam("CreateInstanceProfile", &[("InstanceProfileName", "kvstore-dev-profile-nodes")]));
+            ok(&client.iam("CreateInstanceProfile", &[("InstanceProfileName", "kvstore-dev-profile-nodes-us-east-1")]));
         },
     },
     Taken {
@@ -49,10 +49,10 @@ const TAKEN: [Taken; 8] = [
     },
     Taken {
         // One that is empty and carries no tag is one that a killed run could not finish, and is taken up.
-        name: "kvstore-dev-artifacts-123456789012",
+        name: "kvstore-dev-artifacts-123456789012-us-east-1",
         make: |client| {
-            ok(&client.s3("PUT", "/kvstore-dev-artifacts-123456789012", ""));
-            ok(&client.s3("PUT", "/kvstore-dev-artifacts-123456789012/theirs", "theirs"));
+            ok(&client.s3("PUT", "/kvstore-dev-artifacts-123456789012-us-east-1", ""));
+            ok(&client.s3("PUT", "/kvstore-dev-artifacts-123456789012-us-east-1/theirs", "theirs"));
         },
     },
     Taken { name: "kvstore-dev-tg-nodes", make: |client| target_group(client, "kvstore-dev-tg-nodes") },
@@ -133,7 +133,7 @@ fn what_belongs_to_others_is_not_touched() {
     ok(&client.elb("DeleteLoadBalancer", &[("LoadBalancerArn", ours.id("kvstore-dev-alb"))]));
     ok(&client.ec2("DeleteNatGateway", &[("NatGatewayId", ours.id("kvstore-dev-nat-us-east-1a"))]));
     ok(&client.ec2("TerminateInstances", &[("InstanceId.1", ours.id("kvstore-dev-node-a1"))]));
-    let role = [("RoleName", "kvstore-dev-role-flow-logs"), ("PolicyName", "write-flow-logs")];
+    let role = [("RoleName", "kvstore-dev-role-flow-logs-us-east-1"), ("PolicyName", "write-flow-logs")];
     ok(&client.iam("DeleteRolePolicy", &role));
     ok(&client.json("ssm", "AmazonSSM.DeleteParameter", &json!({ "Name": "/kvstore-dev/ca.pem" })));
     let run = bed.kvctl(UP);

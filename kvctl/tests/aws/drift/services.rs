@@ -43,7 +43,11 @@ const STORES: [Edit; 13] = [
         name: "the machines may do anything",
         calls: &[Iam(
             "PutRolePolicy",
-            &[("RoleName", "kvstore-dev-role-nodes"), ("PolicyName", "read-secrets"), ("PolicyDocument", ANYTHING)],
+            &[
+                ("RoleName", "kvstore-dev-role-nodes-us-east-1"),
+                ("PolicyName", "read-secrets"),
+                ("PolicyDocument", ANYTHING),
+            ],
         )],
         steps: &["change role/nodes: policies"],
         anew: &[],
@@ -52,7 +56,7 @@ const STORES: [Edit; 13] = [
         name: "one more policy",
         calls: &[Iam(
             "PutRolePolicy",
-            &[("RoleName", "kvstore-dev-role-nodes"), ("PolicyName", "more"), ("PolicyDocument", ANYTHING)],
+            &[("RoleName", "kvstore-dev-role-nodes-us-east-1"), ("PolicyName", "more"), ("PolicyDocument", ANYTHING)],
         )],
         steps: &["change role/nodes: policies"],
         anew: &[],
@@ -61,7 +65,7 @@ const STORES: [Edit; 13] = [
         name: "a policy deleted",
         calls: &[Iam(
             "DeleteRolePolicy",
-            &[("RoleName", "kvstore-dev-role-flow-logs"), ("PolicyName", "write-flow-logs")],
+            &[("RoleName", "kvstore-dev-role-flow-logs-us-east-1"), ("PolicyName", "write-flow-logs")],
         )],
         steps: &["change role/flow-logs: policies"],
         anew: &[],
@@ -71,7 +75,7 @@ const STORES: [Edit; 13] = [
         calls: &[Iam(
             "AttachRolePolicy",
             &[
-                ("RoleName", "kvstore-dev-role-nodes"),
+                ("RoleName", "kvstore-dev-role-nodes-us-east-1"),
                 ("PolicyArn", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"),
             ],
         )],
@@ -82,7 +86,7 @@ const STORES: [Edit; 13] = [
         name: "anybody may take on the role",
         calls: &[Iam(
             "UpdateAssumeRolePolicy",
-            &[("RoleName", "kvstore-dev-role-flow-logs"), ("PolicyDocument", ANYBODY)],
+            &[("RoleName", "kvstore-dev-role-flow-logs-us-east-1"), ("PolicyDocument", ANYBODY)],
         )],
         steps: &["change role/flow-logs: trust"],
         anew: &[],
@@ -91,28 +95,34 @@ const STORES: [Edit; 13] = [
         name: "the profile without its role",
         calls: &[Iam(
             "RemoveRoleFromInstanceProfile",
-            &[("InstanceProfileName", "kvstore-dev-profile-nodes"), ("RoleName", "kvstore-dev-role-nodes")],
+            &[
+                ("InstanceProfileName", "kvstore-dev-profile-nodes-us-east-1"),
+                ("RoleName", "kvstore-dev-role-nodes-us-east-1"),
+            ],
         )],
         steps: &["change instance-profile/nodes: role"],
         anew: &[],
     },
     Edit {
         name: "a role's tag removed",
-        calls: &[Iam("UntagRole", &[("RoleName", "kvstore-dev-role-nodes"), ("TagKeys.member.1", "Project")])],
+        calls: &[Iam(
+            "UntagRole",
+            &[("RoleName", "kvstore-dev-role-nodes-us-east-1"), ("TagKeys.member.1", "Project")],
+        )],
         steps: &["change role/nodes: tag Project"],
         anew: &[],
     },
     Edit {
         name: "the bucket forgets old versions",
-        calls: &[S3("PUT", "/kvstore-dev-artifacts-123456789012?versioning", SUSPENDED)],
+        calls: &[S3("PUT", "/kvstore-dev-artifacts-123456789012-us-east-1?versioning", SUSPENDED)],
         steps: &["change bucket/artifacts: versioned"],
         anew: &[],
     },
     Edit {
         name: "the bucket opened and not encrypted",
         calls: &[
-            S3("DELETE", "/kvstore-dev-artifacts-123456789012?publicAccessBlock", ""),
-            S3("DELETE", "/kvstore-dev-artifacts-123456789012?encryption", ""),
+            S3("DELETE", "/kvstore-dev-artifacts-123456789012-us-east-1?publicAccessBlock", ""),
+            S3("DELETE", "/kvstore-dev-artifacts-123456789012-us-east-1?encryption", ""),
         ],
         steps: &["change bucket/artifacts: encrypted, private"],
         anew: &[],

@@ -44,9 +44,7 @@ fn each_effect_does_what_it_says() {
     let vpcs = || client.ec2("DescribeVpcs", &[]).xml().list("vpcSet").len();
     let proxy = Proxy::start(client);
     let refuse = |status, code| Effect::Refuse { status, code, message: "words" };
-    // What is done, how many networks there are afterwards, and the answer, if there is one.
-    type Row = (Effect, usize, Option<(u16, &'static str)>);
-    let table: [Row; 10] = [
+    let table = [
         (refuse(503, "RequestLimitExceeded"), 0, Some((503, "RequestLimitExceeded"))),
         (Effect::RefuseAfter { status: 500, code: "InternalError", message: "words" }, 1, Some((500, "InternalError"))),
         (Effect::DropBefore, 0, None),

@@ -1,10 +1,11 @@
-//! Who keeps an EC2 resource from being deleted, for people: which interface, which group, whose.
+//! Who keeps a resource from being deleted, for people: which interface, which group, whose.
 //!
 //! Asked only when a delete was refused. Whose a holder is follows from its own tag `kvstore:cluster`, from the tag
 //! of what it belongs to, or from the name of a load balancer of the cluster (which may be gone while its interfaces
-//! linger). Nothing is changed, and other services' resources have no holders here.
+//! linger). Nothing is changed. Other services' resources are `service`'s matter.
 
 mod interface;
+mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +49,7 @@ pub(super) async fn of(clients: &Clients, kind: Kind, id: &str) -> Result<Vec<Ho
         Kind::RouteTable => of_table(clients, id).await?,
         Kind::NetworkAcl => of_acl(clients, id).await?,
         Kind::Volume => of_volume(clients, id).await?,
-        _ => Vec::new(),
+        _ => return service::of(clients, kind, id).await,
     };
     if held.is_empty() {
         return Ok(Vec::new());

@@ -74,6 +74,7 @@ pub(super) async fn carry_out(
     cloud: &impl Cloud,
     plan: &Plan,
     deadline: Duration,
+    lineage: String,
     stage: Stage,
 ) -> Result<Outcome, CommandError> {
     let time = RunClock::start(session.settings.aws.haste);
@@ -81,6 +82,7 @@ pub(super) async fn carry_out(
     let random = OsRng.try_next_u64().map_err(|error| CommandError::failed("no random bytes").because(&error))?;
     let options = apply::Options {
         nonce: format!("{random:016x}"),
+        lineage,
         seed: random,
         deadline: Some(deadline),
         ..apply::Options::default()

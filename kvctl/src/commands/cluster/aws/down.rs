@@ -94,7 +94,7 @@ pub(super) async fn run(session: &Session, target: &Target, wish: &Wish) -> Resu
         let stage = if rounds == 1 { Stage::Untouched } else { AFTER };
         refuse_blocked(&plan, stage)?;
         let left = wish.timeout.saturating_sub(clock::monotonic_now().duration_since(began));
-        let outcome = carry_out(session, &connected.cloud, &plan, left, stage).await?;
+        let outcome = carry_out(session, &connected.cloud, &plan, left, String::new(), stage).await?;
         deleted += outcome.done.len();
         if let Some(error) = failure::of_outcome(&outcome, "kvctl cluster down", &target.network) {
             return Err(error);

@@ -69,7 +69,10 @@ pub(super) fn resolve(session: &Session, named: Option<&str>, layout: &Layout) -
         Some(path) => read(path)?,
         None => remembered(session, named, &contexts)?,
     };
-    let draft = layout.apply_to_network(network.draft().clone())?;
+    let mut draft = layout.apply_to_network(network.draft().clone())?;
+    if layout.file.is_some() {
+        keep_addresses(session, &network, &mut draft);
+    }
     let network = Network::parse(draft).map_err(|problems| impossible(&problems))?;
     let name: ClusterName = network.cluster().parse().expect("invariant: a network's cluster is a cluster name");
     if let Some(named) = named.filter(|named| *named != name.as_str()) {
@@ -78,6 +81,23 @@ pub(super) fn resolve(session: &Session, named: Option<&str>, layout: &Layout) -
     }
     let pinned = contexts.contexts.get(name.as_str()).and_then(|context| context.aws.clone());
     Ok(Target { folder: folder(session, &name), name, network, pinned })
+}
+
+/// Blocks that a file leaves open are those that the cluster has, if this machine knows them: a zone added to the file
+/// must not move the subnets of the others.
+fn keep_addresses(session: &Session, network: &Network, draft: &mut Draft) {
+    let Ok(cluster) = network.cluster().parse() else { return };
+    let Ok(known) = read(&remembered_file(&folder(session, &cluster))) else { return };
+    let known = known.draft();
+    if known.vpc_cidr != draft.vpc_cidr {
+        return;
+    }
+    for zone in &mut draft.zones {
+        if let Some(before) = known.zones.iter().find(|one| one.name == zone.name) {
+            zone.private_cidr = zone.private_cidr.take().or_else(|| before.private_cidr.clone());
+            zone.public_cidr = zone.public_cidr.take().or_else(|| before.public_cidr.clone());
+        }
+    }
 }
 
 fn remembered(session: &Session, named: Option<&str>, contexts: &Contexts) -> Result<Network, CommandError> {
@@ -209,6 +229,14 @@ impl Target {
         after.contexts.insert(self.name.to_string(), context);
         after.current = Some(self.name.to_string());
         if after == before { Ok(()) } else { after.save(&session.settings.state_dir) }
+    }
+
+    /// What stays the same until the cluster is removed with its data: its authority's certificate.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn lineage(&self) -> Result<String, CommandError> {
+        material::sha256(&secrets::ca_file(&self.folder))
     }
 
     /// Forgets the context and removes the folder with its secrets.

@@ -149,7 +149,8 @@ impl Run<'_> {
     async fn carry_out(&mut self, plan: &Plan) -> Result<(), CommandError> {
         let spent = clock::monotonic_now().duration_since(self.began);
         let left = self.deadline.saturating_sub(spent);
-        let outcome = carry_out(self.session, &self.connected.cloud, plan, left, self.stage()).await?;
+        let outcome =
+            carry_out(self.session, &self.connected.cloud, plan, left, self.target.lineage()?, self.stage()).await?;
         self.steps += outcome.done.len();
         match failure::of_outcome(&outcome, "kvctl cluster up", &self.target.network) {
             Some(error) => Err(error),

@@ -9,7 +9,25 @@ LAST_ENTRY = 32767
 
 
 def install() -> None:
-    """Everything here is registered below."""
+    """Makes rules that name a group keep their description, and be the same with another one."""
+    from moto.ec2.models.security_groups import SecurityGroupRule
+
+    same = SecurityGroupRule.__eq__
+    SecurityGroupRule.description = property(
+        lambda rule: rule.ip_range.get("Description") or rule.source_group.get("Description")
+    )
+
+    def equal(one, other):
+        if one.source_group and other.source_group:
+            keys = ("GroupId", "UserId")
+            if any(one.source_group.get(key) != other.source_group.get(key) for key in keys):
+                return False
+            ports = (one.ip_protocol, one.from_port, one.to_port, one.is_egress)
+            return ports == (other.ip_protocol, other.from_port, other.to_port, other.is_egress)
+        return same(one, other)
+
+    SecurityGroupRule.__eq__ = equal
+    SecurityGroupRule.__hash__ = None
 
 
 @guard("ec2", "CreateSecurityGroup")
